@@ -1,0 +1,1 @@
+"""What is true about this machine, and what is wrong with it."""

@@ -1,0 +1,238 @@
+"""Facts: one frozen, versioned snapshot of a machine and of the software on it.
+
+Facts are gathered once (``doctor.gather``) or read from a file; everything that judges is a pure
+function of them. A value that could not be read is ``None`` and is listed in ``Facts.unread`` with
+the reason: unknown is neither zero nor fine. An empty tuple means "looked, and there is none".
+
+Units: bytes, watts, degrees Celsius, MHz, seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+SCHEMA = "sdoctor.facts/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """The operating system and what it runs inside."""
+
+    os: str | None = None
+    """"Linux", "Windows" or "Darwin"."""
+    distribution: str | None = None
+    kernel: str | None = None
+    machine: str | None = None
+    """Architecture as uname says it: "x86_64", "aarch64", "arm64"."""
+    wsl: bool | None = None
+    container: str | None = None
+    """"docker", "podman", "lxc", ...; "" when it is known that there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cpu:
+    """The processor and how much of it this process may use."""
+
+    model: str | None = None
+    physical_cores: int | None = None
+    logical_cores: int | None = None
+    usable_cores: int | None = None
+    """Logical cores in this process's affinity mask."""
+    quota_cores: float | None = None
+    """CPU limit of the control group, in cores; None with no entry in ``unread`` means no limit."""
+    flags: tuple[str, ...] | None = None
+    """Instruction sets that matter here, as the kernel names them: "avx2", "avx512f", "avx512_bf16", "amx_bf16", ..."""
+    governor: str | None = None
+    niceness: int | None = None
+    numa_nodes: int | None = None
+
+    @property
+    def has_fast_bf16(self) -> bool | None:
+        """Whether the processor multiplies bfloat16 in hardware; None if its flags are unknown."""
+        if self.flags is None:
+            return None
+        return any(flag in self.flags for flag in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Host memory."""
+
+    total: int | None = None
+    available: int | None = None
+    """What can be had without swapping, of the whole machine."""
+    swap_total: int | None = None
+    swap_used: int | None = None
+    limit: int | None = None
+    """Memory limit of the control group; None with no entry in ``unread`` means no limit."""
+    limit_used: int | None = None
+
+    @property
+    def usable(self) -> int | None:
+        """Bytes that this process can still get: ``available``, or less under a control group's limit."""
+        if self.available is None:
+            return None
+        if self.limit is None:
+            return self.available
+        return max(0, min(self.available, self.limit - (self.limit_used or 0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """The file system under a folder that matters."""
+
+    purpose: str
+    """"model cache", "sdoctor state"."""
+    path: str
+    free: int | None = None
+    total: int | None = None
+    kind: str | None = None
+    """File system type: "ext4", "overlay", "nfs4", ..."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuProcess:
+    """A process that holds memory of a GPU."""
+
+    pid: int
+    name: str | None = None
+    memory_used: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One graphics card, as its driver describes it."""
+
+    index: int
+    name: str | None = None
+    vendor: str = "nvidia"
+    uuid: str | None = None
+    capability: tuple[int, int] | None = None
+    """CUDA compute capability (major, minor)."""
+    memory_total: int | None = None
+    memory_used: int | None = None
+    processes: tuple[GpuProcess, ...] | None = None
+    pcie_generation: int | None = None
+    pcie_generation_max: int | None = None
+    pcie_width: int | None = None
+    pcie_width_max: int | None = None
+    power_limit: float | None = None
+    power_limit_default: float | None = None
+    temperature: float | None = None
+    clock_sm: int | None = None
+    clock_sm_max: int | None = None
+    clock_reasons: tuple[str, ...] | None = None
+    """Clock event reasons (throttle reasons) that are active now, by NVML's names."""
+    ecc_enabled: bool | None = None
+    ecc_uncorrected: int | None = None
+    mig_enabled: bool | None = None
+    display_active: bool | None = None
+
+    @property
+    def memory_free(self) -> int | None:
+        """Bytes of the card that nobody holds; None if either figure is unknown."""
+        if self.memory_total is None or self.memory_used is None:
+            return None
+        return self.memory_total - self.memory_used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """The NVIDIA driver: what its library says, what its kernel module says, what stands in the way."""
+
+    version: str | None = None
+    cuda_version: tuple[int, int] | None = None
+    """Newest CUDA that this driver serves (not the CUDA that torch was built with)."""
+    kernel_module_version: str | None = None
+    library_found: bool | None = None
+    """Whether ``libnvidia-ml`` could be loaded."""
+    error: str | None = None
+    """NVML's own error text when it could not be started, for example "Driver/Library Version Mismatch"."""
+    pci_devices: int | None = None
+    """NVIDIA display controllers seen on the PCI bus, whatever the driver says."""
+    nouveau_loaded: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorchBuild:
+    """Which torch is installed, read from its files: torch itself is not imported."""
+
+    version: str | None = None
+    cuda: str | None = None
+    """CUDA that torch was built with ("12.8"), or None for a build without CUDA."""
+    hip: str | None = None
+    architectures: tuple[str, ...] | None = None
+    """GPU architectures that the build carries: "sm_80", ..."""
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One installed distribution that matters for image generation."""
+
+    name: str
+    version: str
+    requires: tuple[str, ...] = ()
+    """Its requirements as its metadata state them, for packages that matter (PEP 508 strings)."""
+    build: dict[str, str] | None = None
+    """What the package says about how it was built (xformers: torch, cuda, python)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Python:
+    """The interpreter that runs sdoctor."""
+
+    version: str | None = None
+    implementation: str | None = None
+    bits: int | None = None
+    prefix: str | None = None
+    virtual_environment: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A fact that could not be read, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that the checks, the tuner and the daemon know about a machine."""
+
+    schema: str = SCHEMA
+    captured_at: str | None = None
+    """ISO 8601, UTC."""
+    host: Host = field(default_factory=Host)
+    cpu: Cpu = field(default_factory=Cpu)
+    memory: Memory = field(default_factory=Memory)
+    disks: tuple[Disk, ...] | None = None
+    gpus: tuple[Gpu, ...] | None = None
+    """Cards that the driver reports; () if it is certain that there is none, None if unknown."""
+    driver: Driver = field(default_factory=Driver)
+    python: Python = field(default_factory=Python)
+    torch: TorchBuild | None = None
+    """None if torch is not installed or unknown; ``packages`` tells which."""
+    packages: tuple[Package, ...] | None = None
+    environment: dict[str, str] | None = None
+    """Environment variables that matter, values redacted where they may hold a secret."""
+    unread: tuple[Unread, ...] = ()
+
+    def package(self, name: str) -> Package | None:
+        """The installed distribution of that (normalised) name, or None."""
+        return next((package for package in self.packages or () if package.name == name), None)
+
+    def to_json(self) -> bytes:
+        """The snapshot as one JSON document."""
+        return msgspec.json.encode(self)
+
+    @staticmethod
+    def from_json(text: bytes | str) -> Facts:
+        """Read back what ``to_json`` wrote. Raises ValueError if it is not a snapshot of this schema."""
+        facts = msgspec.json.decode(text, type=Facts)
+        if facts.schema != SCHEMA:
+            raise ValueError(f"this snapshot has the schema {facts.schema!r}; this sdoctor reads {SCHEMA!r}")
+        return facts

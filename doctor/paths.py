@@ -1,0 +1,49 @@
+"""Where sdoctor keeps its state. ``SDOCTOR_HOME`` moves all of it into one folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+APP = "sdoctor"
+
+
+def data_dir() -> Path:
+    """Profiles and journals: what must survive. Not created here."""
+    home = os.environ.get("SDOCTOR_HOME")
+    if home:
+        return Path(home) / "data"
+    # platformdirs costs a few milliseconds that `sdoctor --help` need not pay.
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir(APP, appauthor=False))
+
+
+def state_dir() -> Path:
+    """Logs and prompt history: useful, not precious. Not created here."""
+    home = os.environ.get("SDOCTOR_HOME")
+    if home:
+        return Path(home) / "state"
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir(APP, appauthor=False))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write ``content`` so that ``path`` is always the old file or the whole new one.
+
+    Creates the parent folder. Raises OSError if the disk refuses; the old file is then untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

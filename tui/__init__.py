@@ -1,0 +1,1 @@
+"""The command line and the screens: showing what doctor and tuner find, and steering them."""

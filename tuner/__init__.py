@@ -1,0 +1,1 @@
+"""What works on this machine, and what works best, proven by running the real pipeline."""

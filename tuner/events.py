@@ -1,0 +1,154 @@
+"""The closed vocabulary between sdoctor and its worker: five commands down, eight events up.
+
+Each message is one line of JSON with a ``type``; a type or field that is not listed here is an error.
+Bytes, seconds and pixels throughout.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from doctor.trace import Outcome, Phase
+from tuner.settings import Request, Settings
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):
+    """Base of all messages."""
+
+
+class Load(_Message, tag="load", frozen=True, kw_only=True):
+    """Build or load a pipeline and set it up. Only one per worker."""
+
+    model: str
+    settings: Settings
+    device: str
+    """"cpu" or "cuda:0"."""
+    budget: int | None = None
+    """Bytes that the worker may use beyond its bare self; None for no limit."""
+    allow_pickle: bool = False
+
+
+class Apply(_Message, tag="apply", frozen=True, kw_only=True):
+    """Change settings of the loaded pipeline that can be changed in place."""
+
+    settings: Settings
+
+
+class Generate(_Message, tag="generate", frozen=True, kw_only=True):
+    """Run the pipeline once."""
+
+    request: Request
+    outputs: tuple[str, ...] = ()
+    """Paths of the PNG files to write, one per picture of the batch; () writes none."""
+    preview: bool = False
+
+
+class Interrupt(_Message, tag="interrupt", frozen=True, kw_only=True):
+    """Stop the running generation after the current step."""
+
+
+class Quit(_Message, tag="quit", frozen=True, kw_only=True):
+    """End the worker."""
+
+
+class Ready(_Message, tag="ready", frozen=True, kw_only=True):
+    """The worker has imported its libraries and taken its bearings."""
+
+    pid: int
+    versions: dict[str, str]
+    """torch, diffusers, transformers, ..., and cudnn where it is."""
+
+
+class Loaded(_Message, tag="loaded", frozen=True, kw_only=True):
+    """The pipeline stands, with the settings applied."""
+
+    setup: dict[str, str]
+    """How it is really set up, read back from the pipeline."""
+    remarks: tuple[str, ...] = ()
+    """Settings that were accepted but change nothing here, and why."""
+    pipeline: str = ""
+    """Class name of the pipeline."""
+    device_name: str | None = None
+    weights_bytes: int = 0
+    """Bytes of all parameters and buffers."""
+    size_factor: int = 8
+    """Width and height must be multiples of this."""
+    native_size: int = 512
+    """The picture's side that the model was made for."""
+    default_steps: int = 50
+    seconds: float = 0.0
+
+
+class PhaseStarted(_Message, tag="phase_started", frozen=True, kw_only=True):
+    """A phase of the generation begins."""
+
+    phase: Phase
+
+
+class PhaseEnded(_Message, tag="phase_ended", frozen=True, kw_only=True):
+    """A phase ended; its wall time and its peak of memory."""
+
+    phase: Phase
+    seconds: float
+    peak_allocated: int | None = None
+    peak_reserved: int | None = None
+
+
+class Stepped(_Message, tag="stepped", frozen=True, kw_only=True):
+    """One denoising step is done."""
+
+    index: int
+    """Counts from 1."""
+    total: int
+    seconds: float
+
+
+class Pulse(_Message, tag="pulse", frozen=True, kw_only=True):
+    """The worker lives; its memory now. Sent about twice a second while a generation or load runs."""
+
+    allocated: int | None = None
+    """Bytes in live tensors (CUDA), or resident beyond the bare worker (CPU)."""
+    reserved: int | None = None
+    """Bytes held by torch's caching allocator (CUDA), or of writable data mapped beyond the bare worker (CPU)."""
+
+
+class Finished(_Message, tag="finished", frozen=True, kw_only=True):
+    """The generation is complete."""
+
+    seconds: float
+    """Wall time of the whole generation, without loading and saving."""
+    images: tuple[str, ...] = ()
+
+
+class Failed(_Message, tag="failed", frozen=True, kw_only=True):
+    """Load or generation did not complete. The worker must not be used again, unless REFUSED or INTERRUPTED."""
+
+    outcome: Outcome
+    message: str
+    phase: Phase | None = None
+    detail: str = ""
+    """The traceback or the last lines of the worker, for --verbose and bug reports."""
+
+
+Command = Load | Apply | Generate | Interrupt | Quit
+Event = Ready | Loaded | PhaseStarted | PhaseEnded | Stepped | Pulse | Finished | Failed
+
+_commands = msgspec.json.Decoder(Command)
+_events = msgspec.json.Decoder(Event)
+
+
+def encode(message: Command | Event) -> bytes:
+    """One message as one line."""
+    return msgspec.json.encode(message) + b"\n"
+
+
+def decode_command(line: bytes) -> Command:
+    """Read a command. Raises msgspec.ValidationError for anything outside the vocabulary."""
+    command: Command = _commands.decode(line)
+    return command
+
+
+def decode_event(line: bytes) -> Event:
+    """Read an event. Raises msgspec.ValidationError for anything outside the vocabulary."""
+    event: Event = _events.decode(line)
+    return event

@@ -1,0 +1,89 @@
+"""Settings (how the pipeline is set up) and Request (what to make): two types, never one bag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+from doctor.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The value of every knob. The names and values are the same in commands, JSON and profiles.
+
+    Defaults are what diffusers does when nothing is asked of it.
+    """
+
+    precision: str = "fp32"
+    offload: str = "none"
+    attention: str = "sdpa"
+    vae_slicing: str = "off"
+    vae_tiling: str = "off"
+    memory_format: str = "contiguous"
+    compile: str = "none"
+    weights: str = "native"
+    threads: int | None = None
+    """CPU threads that torch computes with; None leaves torch's own choice."""
+
+    def but(self, **changes: str | int | None) -> Self:
+        """These settings with some of them changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]  # the field types differ, the names are checked
+
+    def differences(self, other: Settings) -> dict[str, str | int | None]:
+        """The names whose value here differs from ``other``, with the value here."""
+        return {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if getattr(self, item.name) != getattr(other, item.name)
+        }
+
+    def text(self) -> str:
+        """Compact form for people: what differs from diffusers' defaults, precision always."""
+        parts = [self.precision]
+        changed = self.differences(Settings(precision=self.precision))
+        for name, value in changed.items():
+            parts.append(name.replace("_", " ") if value == "on" else f"{name.replace('_', ' ')} {value}")
+        return ", ".join(parts)
+
+
+def setting_names() -> tuple[str, ...]:
+    """All names that a setting can have."""
+    return tuple(item.name for item in fields(Settings))
+
+
+def parse_settings(text: str) -> dict[str, str | int | None]:
+    """Read "precision=fp16,vae_tiling=on"; returns the named values only.
+
+    The values are checked by the knobs (``tuner.knobs``), which know the device. Raises UsageError
+    for a name that does not exist or an entry without a value.
+    """
+    found: dict[str, str | int | None] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not value:
+            raise UsageError(f"'{part}' is not a setting; write name=value, for example precision=fp16.")
+        if name not in setting_names():
+            raise UsageError(f"There is no setting '{name}'; the names are {', '.join(setting_names())}.")
+        if name == "threads":
+            if not value.isdigit() or int(value) == 0:
+                raise UsageError(f"threads={value} is not a number of threads; write for example threads=8.")
+            found[name] = int(value)
+        else:
+            found[name] = value.lower()
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to make. Sizes in pixels."""
+
+    prompt: str
+    width: int
+    height: int
+    steps: int
+    negative_prompt: str | None = None
+    guidance: float | None = None
+    """Classifier-free guidance scale; None leaves the pipeline's own default."""
+    seed: int = 0
+    batch: int = 1
