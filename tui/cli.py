@@ -1,7 +1,88 @@
-"""The table of commands."""
+"""The table of commands, and the one place where errors become sentences and exit codes.
+
+Nothing heavy is imported here: each command imports what it needs when it runs.
+"""
 
 from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from doctor.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USAGE, SdoctorError
+from tui.commands.check import check
+from tui.commands.generate import generate
+from tui.commands.tune import tune
+
+app = typer.Typer(
+    name="sdoctor",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Find out what is wrong with this machine for image generation, what fits on it, and what is fastest on it.",
+)
+app.command()(check)
+app.command()(tune)
+app.command()(generate)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"sdoctor {version('sdoctor')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
 
 
 def main() -> None:
     """Entry point of ``sdoctor``."""
+    try:
+        # Not standalone, so that every exit passes here and none prints a traceback.
+        code = app(standalone_mode=False)
+    except SdoctorError as error:
+        _say(str(error))
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _say("Interrupted.")
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (a pager, head) went away; there is nobody to tell.
+        sys.stderr.close()
+        code = 0
+    except Exception as error:  # noqa: BLE001  (the last resort: a defect is reported, not shown as a traceback)
+        code = _unexpected(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unexpected(error: Exception) -> int:
+    """Usage errors of the command line parser, and defects of sdoctor."""
+    show = getattr(error, "format_message", None)
+    if show is not None:
+        _say(f"{show()} Try 'sdoctor --help'.")
+        return int(getattr(error, "exit_code", EXIT_USAGE))
+    import tempfile
+    import traceback
+    from pathlib import Path
+
+    with tempfile.NamedTemporaryFile("w", prefix="sdoctor-defect-", suffix=".txt", delete=False) as file:
+        traceback.print_exc(file=file)
+    _say(
+        f"This is a defect of sdoctor: {type(error).__name__}: {error}. "
+        f"The details are in {Path(file.name)}; please report them."
+    )
+    return EXIT_DEFECT
+
+
+def _say(sentence: str) -> None:
+    typer.echo(f"sdoctor: {sentence}", err=True)

@@ -1,0 +1,221 @@
+"""Strategies against a simulated machine: the answer is exact, few runs are needed, and any prefix can be resumed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from doctor.sizes import GIB, MIB
+from doctor.trace import Outcome, Phase, PhaseRecord
+from tuner.probe import Probe, Purpose, Trial
+from tuner.settings import Settings
+from tuner.strategy import fastest, largest
+from tuner.strategy.goal import Goal
+from tuner.strategy.largest import LimitKind
+from tuner.study import Study, conclude, next_probe
+from tuner.target import Target
+
+CPU = Target(device="cpu", name="test", memory_total=8 * GIB, memory_free=4 * GIB, fast_bf16=True, cores=4, default_threads=4)
+
+
+def goal(**changes) -> Goal:
+    values = {
+        "target": CPU,
+        "budget": GIB,
+        "width": 256,
+        "height": 256,
+        "steps": 4,
+        "batch": 1,
+        "baseline": Settings(),
+        "first_guess": Settings(precision="bf16"),
+    }
+    return Goal(**(values | changes))
+
+
+@dataclass
+class Machine:
+    """A machine that obeys a memory and a time law exactly."""
+
+    weights: float = 100 * MIB
+    per_pixel: float = 600.0
+    tiled_per_pixel: float = 240.0
+    seconds_per_megapixel: float = 2.0
+    growth: float = 1.0
+    """Exponent of the pixels in the memory law: 1 is the straight line that the strategy assumes."""
+    budget: float = GIB
+    runs: int = 0
+
+    def peak(self, probe: Probe) -> float:
+        rate = self.tiled_per_pixel if probe.settings.vae_tiling == "on" else self.per_pixel
+        pixels = (probe.width * probe.height) ** self.growth
+        half = 0.5 if probe.settings.precision != "fp32" else 1.0
+        return (self.weights + rate * pixels) * half
+
+    def seconds_per_step(self, probe: Probe) -> float:
+        factor = {"fp32": 3.0, "bf16": 1.0, "fp16": 1.0}[probe.settings.precision]
+        factor *= 0.9 if probe.settings.memory_format == "channels_last" else 1.0
+        factor *= 1.5 if probe.settings.attention == "sliced" else 1.0
+        factor *= 4 / (probe.settings.threads or 4)
+        return factor * self.seconds_per_megapixel * probe.width * probe.height / 1e6
+
+    def run(self, probe: Probe) -> Trial:
+        self.runs += 1
+        common = {
+            name: getattr(probe, name)
+            for name in ("purpose", "settings", "width", "height", "batch", "steps", "predicted")
+        }
+        step = self.seconds_per_step(probe)
+        total = step * probe.steps + 0.1
+        if self.peak(probe) > self.budget:
+            return Trial(**common, outcome=Outcome.OUT_OF_MEMORY, failed_in=Phase.DECODE, message="no room")
+        if probe.limit_seconds is not None and total > probe.limit_seconds:
+            return Trial(**common, outcome=Outcome.TOO_SLOW, failed_in=Phase.DENOISE, message="too slow")
+        return Trial(
+            **common,
+            outcome=Outcome.FINISHED,
+            seconds_per_step=step,
+            spread=0.0,
+            seconds_per_image=total,
+            peak_bytes=int(self.peak(probe)),
+            phases=(PhaseRecord(phase=Phase.DECODE, seconds=0.1),),
+            step_seconds=(step,) * probe.steps,
+        )
+
+
+def true_edge(machine: Machine, settings_: Settings, step: int = 64, top: int = 4096) -> int:
+    fits = [
+        side
+        for side in range(step, top + 1, step)
+        if machine.peak(Probe(purpose=Purpose.LARGEST, settings=settings_, width=side, height=side, steps=2))
+        <= machine.budget
+    ]
+    return max(fits, default=0)
+
+
+def test_study_finds_the_fastest_settings_and_every_edge():
+    machine = Machine(seconds_per_megapixel=0.2)
+    result = Study(goal=goal(), runner=machine).run()
+    assert result.best is not None
+    assert result.best.settings == Settings(precision="bf16", memory_format="channels_last")
+    assert result.speedup == pytest.approx(result.baseline.seconds_per_image / result.best.seconds_per_image)
+    assert result.complete
+    assert [item.rung.name for item in result.ladder] == ["fastest", "tiled decode"]
+    for item in result.ladder:
+        assert item.edge.works.width == true_edge(machine, item.rung.settings)
+        assert item.edge.fails.width == item.edge.works.width + 64
+        assert item.edge.limit is LimitKind.MEMORY
+    assert result.largest.rung.name == "tiled decode"
+
+
+def test_a_straight_memory_law_needs_few_runs_per_edge():
+    machine = Machine(seconds_per_megapixel=0.2)
+    result = Study(goal=goal(), runner=machine).run()
+    for item in result.ladder:
+        runs = [
+            trial
+            for trial in result.trials
+            if trial.purpose is Purpose.LARGEST and trial.settings == item.rung.settings
+        ]
+        # One to draw the line, one on either side of the edge, and one more where the line starts from nothing.
+        assert len(runs) <= 4, [(trial.width, trial.outcome) for trial in runs]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    weights=st.floats(0, 900 * MIB),
+    per_pixel=st.floats(20, 5000),
+    growth=st.floats(0.85, 1.25),
+    start=st.integers(1, 40).map(lambda n: n * 64),
+    step=st.sampled_from([8, 64, 128]),
+)
+def test_the_edge_is_exact_whatever_the_memory_law(weights, per_pixel, growth, start, step):
+    machine = Machine(weights=weights, per_pixel=per_pixel, growth=growth, seconds_per_megapixel=0.01)
+    setting = Settings(precision="fp32")
+    bounds = goal(step=step, width=256, height=256, run_limit=1e9)
+    trials: list[Trial] = []
+    while (probe := largest.next_probe(bounds, setting, trials, start)) is not None:
+        trials.append(machine.run(probe))
+        assert len(trials) < 60
+    truth = true_edge(machine, setting, step)
+    found = largest.edge(bounds, setting, trials)
+    if truth == 0:
+        assert found is None
+        return
+    assert found.works.width == truth
+    if truth + step > bounds.max_size:
+        assert found.limit is LimitKind.MAX_SIZE
+        assert found.fails is None
+    else:
+        assert found.limit is LimitKind.MEMORY
+        assert (found.fails.width, found.fails.outcome) == (truth + step, Outcome.OUT_OF_MEMORY)
+    # Bisection of the whole range needs log2(4096 / step) runs; no law may cost more than three times that.
+    assert len(trials) <= 3 * math.log2(4096 / step)
+
+
+def test_a_slow_machine_is_not_driven_to_the_memory_edge():
+    machine = Machine(seconds_per_megapixel=60.0, per_pixel=1.0)
+    result = Study(goal=goal(run_limit=120.0, steps=1), runner=machine).run()
+    edge = result.largest.edge
+    assert edge.limit is LimitKind.TIME
+    # Two steps at this side take at most the limit, and the next size up would take longer than it.
+    assert machine.seconds_per_step(_probe(edge.works)) * 2 <= 120.0
+    assert all(trial.outcome is not Outcome.TOO_SLOW for trial in result.trials)
+
+
+def _probe(trial: Trial) -> Probe:
+    return Probe(
+        purpose=trial.purpose, settings=trial.settings, width=trial.width, height=trial.height, steps=trial.steps
+    )
+
+
+def test_noise_does_not_make_a_winner():
+    class Noisy(Machine):
+        def seconds_per_step(self, probe):
+            plain = replace(probe, settings=probe.settings.but(memory_format="contiguous"))
+            faster = 0.98 if probe.settings.memory_format == "channels_last" else 1.0
+            return super().seconds_per_step(plain) * faster
+
+    result = Study(goal=goal(), runner=Noisy()).run()
+    assert result.best.settings.memory_format == "contiguous"
+
+
+def test_what_does_not_fit_as_it_is_steps_down_to_what_does():
+    machine = Machine(per_pixel=40000.0, tiled_per_pixel=100.0, seconds_per_megapixel=0.2)
+    result = Study(goal=goal(), runner=machine).run()
+    assert result.baseline.outcome is Outcome.OUT_OF_MEMORY
+    assert result.speedup is None
+    assert result.best.settings.vae_tiling == "on"
+
+
+def test_nothing_fits():
+    machine = Machine(weights=4 * GIB)
+    result = Study(goal=goal(), runner=machine).run()
+    assert result.best is None
+    assert result.largest is None
+    assert all(trial.outcome is Outcome.OUT_OF_MEMORY for trial in result.trials)
+
+
+def test_every_prefix_of_the_trials_leads_to_the_same_end():
+    bounds = goal()
+    whole = Study(goal=bounds, runner=Machine(seconds_per_megapixel=0.2)).run()
+    for length in range(len(whole.trials)):
+        resumed = Study(
+            goal=bounds, runner=Machine(seconds_per_megapixel=0.2), trials=list(whole.trials[:length])
+        ).run()
+        assert resumed.trials == whole.trials
+
+
+def test_an_unfinished_study_says_so():
+    bounds = goal()
+    whole = Study(goal=bounds, runner=Machine(seconds_per_megapixel=0.2)).run()
+    assert not conclude(bounds, whole.trials[:-1]).complete
+    assert next_probe(bounds, whole.trials) is None
+
+
+def test_best_of_no_trials_is_nothing():
+    assert fastest.best(goal(), []) is None
+    assert largest.edge(goal(), Settings(), []) is None

@@ -1,0 +1,155 @@
+"""``sdoctor tune``: the fastest settings and the largest resolution, proven on the real pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tui.situation import Situation
+    from tuner.events import Loaded
+    from tuner.lab import Lab
+    from tuner.strategy.goal import Goal
+    from tuner.study import Result
+
+
+def tune(
+    model: Annotated[
+        str, typer.Argument(help="builtin:NAME, a diffusers folder, a .safetensors file, or a hub id.")
+    ] = "builtin:tiny",
+    memory: Annotated[
+        str | None, typer.Option("--memory", help="Use at most this much: 4GiB, 6000MiB, 0.5 (default: what is free).")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", help="Picture size at which settings are compared (default: the model's own).")
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, max=1000, help="Denoising steps of a timed run.")] = 4,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=64, help="Pictures per run.")] = 1,
+    step: Annotated[int, typer.Option("--step", min=8, help="Pixels between two sizes that are told apart.")] = 64,
+    max_size: Annotated[int, typer.Option("--max-size", min=64, help="Largest side to try, in pixels.")] = 4096,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    run_limit: Annotated[float, typer.Option("--run-limit", min=1, help="Seconds that one run may take.")] = 120.0,
+    time_limit: Annotated[float, typer.Option("--time-limit", min=0.1, help="Minutes that the study may take.")] = 20.0,
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Load weights that can run code.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Find the fastest settings that work here and the largest resolution that really works."""
+    from doctor.errors import EXIT_INTERRUPTED, NotInOrder
+    from tui.progress import progress
+    from tui.situation import survey
+    from tuner.lab import Bench, Lab
+    from tuner.study import Study
+
+    situation = survey(model, device, memory, allow_pickle=allow_pickle)
+    bench = Bench(
+        model=situation.model.name,
+        device=situation.target.device,
+        budget=situation.budget,
+        allow_pickle=allow_pickle,
+    )
+    interrupted = False
+    with progress() as show, Lab(bench, show.event) as lab:
+        loaded = _first_load(lab, situation)
+        goal = _goal(situation, loaded, size, steps, batch, step, max_size, run_limit)
+        study = Study(
+            goal=goal, runner=lab, time_limit=time_limit * 60, on_probe=show.probe, on_trial=show.trial
+        )
+        try:
+            result = study.run()
+        except KeyboardInterrupt:
+            interrupted = True
+            result = study.conclude()
+    _report(result, situation, as_json=as_json)
+    if interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if result.best is None:
+        raise NotInOrder(_nothing_worked(result))
+
+
+def _first_load(lab: Lab, situation: Situation) -> Loaded:
+    """Load the model with the first settings that fit, to learn its sizes. Raises NotInOrder if none does."""
+    from doctor.errors import NotInOrder
+    from doctor.sizes import gib
+    from doctor.trace import Outcome
+    from tuner.events import Failed
+    from tuner.knobs import default_settings, low_memory_settings
+    from tuner.settings import Settings
+
+    target = situation.target
+    guess = default_settings(target)
+    tried = [Settings(), guess, low_memory_settings(guess, target)]
+    answer = None
+    for settings in dict.fromkeys(tried):
+        answer = lab.load(settings)
+        if not isinstance(answer, Failed):
+            return answer
+        if answer.outcome is not Outcome.OUT_OF_MEMORY:
+            raise NotInOrder(f"{situation.model.name} could not be loaded: {answer.message}")
+    raise NotInOrder(
+        f"The weights of {situation.model.name} do not fit into {gib(situation.budget)}; "
+        "give more --memory or take a smaller model."
+    )
+
+
+def _goal(
+    situation: Situation,
+    loaded: Loaded,
+    size: str | None,
+    steps: int,
+    batch: int,
+    step: int,
+    max_size: int,
+    run_limit: float,
+) -> Goal:
+    """The bounds of the study. Raises UsageError for sizes that the pipeline cannot make."""
+    from doctor.errors import UsageError
+    from doctor.sizes import parse_size
+    from tuner.knobs import default_settings
+    from tuner.settings import Settings
+    from tuner.strategy.goal import Goal
+
+    width, height = parse_size(size) if size else (loaded.native_size, loaded.native_size)
+    factor = loaded.size_factor
+    for name, value in (("--size", width), ("--size", height), ("--step", step)):
+        if value % factor:
+            raise UsageError(f"{name} {value} cannot be used: {situation.model.name} needs multiples of {factor} pixels.")
+    if max(width, height) > max_size:
+        raise UsageError(f"--size {width}x{height} lies above --max-size {max_size}.")
+    return Goal(
+        target=situation.target,
+        budget=situation.budget,
+        width=width,
+        height=height,
+        steps=steps,
+        batch=batch,
+        baseline=Settings(),
+        first_guess=default_settings(situation.target),
+        step=step,
+        max_size=max_size,
+        run_limit=run_limit,
+    )
+
+
+def _report(result: Result, situation: Situation, *, as_json: bool) -> None:
+    """Save the profile and print what was found."""
+    from datetime import UTC, datetime
+
+    from tui.render_tune import as_document, as_table
+    from tuner.profile import profile_of
+    from tuner.store import save
+
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    profile = profile_of(result, situation.model.name, situation.fingerprint, now)
+    path = save(profile) if profile is not None else None
+    if as_json:
+        typer.echo(as_document(result, situation.model.name, situation.fingerprint, path))
+    elif result.trials:
+        typer.echo(as_table(result, situation.model.name, situation.target, path))
+
+
+def _nothing_worked(result: Result) -> str:
+    last = result.trials[-1] if result.trials else None
+    reason = f" The last attempt ended with {last.outcome.value}: {last.message}" if last else ""
+    size = f"{result.goal.width}x{result.goal.height}"
+    return f"No settings were found that make a picture of {size} here.{reason}"

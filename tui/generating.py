@@ -1,0 +1,186 @@
+"""What ``sdoctor generate`` does between its options and its last line: decide, run, report."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import msgspec
+
+from doctor.errors import Interrupted, NotInOrder, UsageError
+from doctor.sizes import gib
+from doctor.trace import Outcome, Phase
+from tui.picture_files import PictureFiles
+from tui.plain import run_plain
+from tui.progress import is_fancy
+from tui.situation import Situation
+from tuner.events import Load
+from tuner.generation import Generation, Wish
+from tuner.knobs import default_settings, low_memory_settings, settings_from
+from tuner.probe import TraceFold
+from tuner.settings import Settings, parse_settings
+from tuner.store import match
+
+SCHEMA = "sdoctor.generate/1"
+
+MOST_STEPS = 30
+"""Steps unless asked otherwise, where the pipeline's own default is higher.
+
+The usual advice is 20-30 steps: Stable Diffusion's own default of 50 buys little that the eye can see.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Options that bear on the settings; None where the user typed nothing."""
+
+    precision: str | None
+    low_memory: bool
+    settings: str | None
+    use_profile: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The settings to use, and what the user must know about where they come from."""
+
+    settings: Settings
+    notes: tuple[str, ...]
+    profile: str | None
+    """Path of the profile that was used."""
+
+
+def decide(situation: Situation, asked: Asked, wish: Wish) -> Decision:
+    """Profile first, then ``--low-memory``, then what was typed. Raises UsageError for settings that cannot be."""
+    target, name = situation.target, situation.model.name
+    notes: list[str] = []
+    found = match(name, situation.fingerprint) if asked.use_profile else None
+    settings, path = default_settings(target), None
+    if found is not None and found.profile is not None:
+        side = found.profile.proven_side()
+        if wish.width and wish.height:
+            settings, rung = found.profile.settings_for(wish.width, wish.height)
+        else:
+            settings, rung = found.profile.best, "fastest"
+        path = str(found.path)
+        notes.append(f"Using the profile of {name} (rung '{rung}'): {settings.text()}.")
+        if side is not None and wish.width and wish.height and wish.width * wish.height > side**2:
+            notes.append(f"{wish.width}x{wish.height} lies beyond {side}x{side}, the largest size that tune proved here.")
+    else:
+        why = "Profiles are not used" if found is None else f"There is {found.reason}" if found.reason.startswith("no ") else found.reason
+        notes.append(f"{why}; using {settings.text()}. `sdoctor tune {name}` measures what is best here.")
+    if asked.low_memory:
+        settings = low_memory_settings(settings, target)
+        notes.append(_low_memory_note(situation))
+    typed = parse_settings(asked.settings or "")
+    if asked.precision is not None:
+        typed["precision"] = asked.precision.lower()
+    return Decision(settings=settings_from(settings, typed, target), notes=tuple(notes), profile=path)
+
+
+def _low_memory_note(situation: Situation) -> str:
+    if situation.target.is_cpu:
+        return "Low memory: the picture is decoded in tiles, which is slower; there is no GPU to move parts of the model from."
+    return "Low memory: parts of the model move between host memory and the GPU for every step, which is several times slower."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of it."""
+
+    situation: Situation
+    decision: Decision
+    generation: Generation
+    fold: TraceFold
+
+    @property
+    def finished(self) -> bool:
+        """Whether the picture was written."""
+        return self.fold.trace.outcome is Outcome.FINISHED and bool(self.fold.trace.images)
+
+    def as_lines(self) -> str:
+        """Where the picture is and what it took, for people."""
+        trace, steps = self.fold.trace, self.fold.trace.step_seconds
+        parts = [f"{self.fold.seconds:.2f} s" if self.fold.seconds is not None else ""]
+        if steps:
+            parts.append(f"{len(steps)} steps of {sum(steps) / len(steps):.3f} s")
+        if trace.peak_bytes is not None:
+            parts.append(f"peak {gib(trace.peak_bytes)}")
+        return "\n".join([*trace.images, ", ".join(filter(None, parts)) + " (measured)"])
+
+    def as_document(self) -> str:
+        """The JSON document of ``sdoctor generate --json``."""
+        trace = self.fold.trace
+        document = {
+            "schema": SCHEMA,
+            "model": self.situation.model.name,
+            "device": self.situation.target.device,
+            "fingerprint": self.situation.fingerprint,
+            "profile": self.decision.profile,
+            "notes": self.decision.notes,
+            "settings": self.decision.settings,
+            "setup": trace.setup,
+            "request": self.generation.request,
+            "outcome": trace.outcome,
+            "message": trace.message,
+            "images": trace.images,
+            "seconds": self.fold.seconds,
+            "step_seconds": trace.step_seconds,
+            "phases": trace.phases,
+            "peak_bytes": trace.peak_bytes,
+            "budget_bytes": self.situation.budget,
+        }
+        return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+    def raise_if_failed(self) -> None:
+        """Turn an outcome other than finished into the error that says what to do."""
+        trace = self.fold.trace
+        if self.finished:
+            return
+        if trace.outcome is Outcome.INTERRUPTED:
+            raise Interrupted("Stopped; no picture was written.")
+        if trace.outcome is Outcome.REFUSED and trace.failed_in is not Phase.LOAD:
+            raise UsageError(trace.message or "The pipeline refused the request.")
+        if trace.outcome is Outcome.OUT_OF_MEMORY:
+            raise NotInOrder(self._out_of_memory())
+        where = f" in the phase '{trace.failed_in.value}'" if trace.failed_in else ""
+        what = "could not be used" if trace.outcome is Outcome.REFUSED else f"{trace.outcome.value.replace('_', ' ')}{where}"
+        raise NotInOrder(f"{self.situation.model.name}: {what}: {trace.message}")
+
+    def _out_of_memory(self) -> str:
+        name, budget = self.situation.model.name, self.situation.budget
+        available = f" ({gib(budget)} to use)" if budget is not None else ""
+        if self.fold.trace.failed_in is Phase.LOAD:
+            return f"Out of memory while loading {name}{available}: give more memory, or take a smaller model or --precision bf16."
+        frugal = self.decision.settings.vae_tiling == "on"
+        advice = "take a smaller --size" if frugal else "add --low-memory, or take a smaller --size"
+        phase = self.fold.trace.failed_in
+        return f"Out of memory in the phase '{phase.value if phase else 'unknown'}'{available}: {advice}."
+
+
+def run(
+    situation: Situation,
+    decision: Decision,
+    wish: Wish,
+    output: str | None,
+    *,
+    allow_pickle: bool,
+    plain: bool,
+    quiet: bool,
+) -> Result:
+    """Make the picture, with lines or with the screen."""
+    load = Load(
+        model=situation.model.name,
+        settings=decision.settings,
+        device=situation.target.device,
+        budget=situation.budget,
+        allow_pickle=allow_pickle,
+    )
+    generation = Generation(load, wish, PictureFiles(output), most_steps=MOST_STEPS)
+    if plain or not (is_fancy(sys.stdout) and sys.stdin.isatty()):
+        fold = run_plain(generation, decision.notes, quiet=quiet)
+    else:
+        from tui.on_screen import run_on_screen
+
+        fold = run_on_screen(generation, situation, decision, wish)
+    return Result(situation=situation, decision=decision, generation=generation, fold=fold)

@@ -1,0 +1,103 @@
+"""Progress of a study on standard error: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from doctor.sizes import gib
+from tuner.events import Event, PhaseStarted, Stepped
+from tuner.probe import Probe, Trial
+
+
+class Show(Protocol):
+    """What a study reports to."""
+
+    def event(self, event: Event) -> None:
+        """Something happened in the worker."""
+
+    def probe(self, probe: Probe) -> None:
+        """A run begins."""
+
+    def trial(self, trial: Trial) -> None:
+        """A run ended."""
+
+
+class Lines:
+    """One line per trial."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def event(self, event: Event) -> None:
+        """Steps are too many for lines."""
+
+    def probe(self, probe: Probe) -> None:
+        """The line comes when the run has ended."""
+
+    def trial(self, trial: Trial) -> None:
+        """Print the line."""
+        self._count += 1
+        print(_line(self._count, trial), file=sys.stderr, flush=True)  # noqa: T201  (standard error is the talk)
+
+
+class Bar:
+    """A bar that moves with the steps of the running trial; the trials that ended stand above it."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._task = bar.add_task("loading the model", total=None, phase="")
+        self._count = 0
+
+    def event(self, event: Event) -> None:
+        """Move the bar."""
+        if isinstance(event, Stepped):
+            self._bar.update(self._task, total=event.total, completed=event.index)
+        elif isinstance(event, PhaseStarted):
+            self._bar.update(self._task, phase=event.phase.value)
+
+    def probe(self, probe: Probe) -> None:
+        """Name the run that begins."""
+        what = f"trial {self._count + 1}: {probe.settings.text()} at {probe.width}x{probe.height}"
+        self._bar.update(self._task, description=what, total=probe.steps, completed=0)
+
+    def trial(self, trial: Trial) -> None:
+        """Leave a line."""
+        self._count += 1
+        self._bar.console.print(_line(self._count, trial), highlight=False, markup=False)
+
+
+def _line(number: int, trial: Trial) -> str:
+    text = f"trial {number}: {trial.settings.text()} at {trial.width}x{trial.height}: {trial.outcome.value.replace('_', ' ')}"
+    if trial.seconds_per_image is not None:
+        text += f", {trial.seconds_per_image:.2f} s per image of {trial.steps} steps"
+    if trial.peak_bytes is not None:
+        text += f", peak {gib(trial.peak_bytes)}"
+    return text
+
+
+def is_fancy(stream: Any) -> bool:
+    """Whether a stream is a terminal that can redraw a line."""
+    return bool(stream.isatty()) and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+@contextmanager
+def progress() -> Iterator[Show]:
+    """The right kind of progress for standard error."""
+    if not is_fancy(sys.stderr):
+        yield Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[phase]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield Bar(bar)

@@ -1,0 +1,140 @@
+"""The outcome of a study as a table for people and as one JSON document for programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from doctor.sizes import gib
+from doctor.trace import Outcome
+from tuner.fingerprint import Fingerprint
+from tuner.probe import Trial
+from tuner.strategy.largest import Edge, LimitKind
+from tuner.study import Result, RungEdge
+from tuner.target import Target
+
+SCHEMA = "sdoctor.tune/1"
+
+_OUTCOMES = {
+    Outcome.FINISHED: "finished",
+    Outcome.OUT_OF_MEMORY: "out of memory",
+    Outcome.TOO_SLOW: "too slow",
+    Outcome.HUNG: "hung",
+    Outcome.CRASHED: "crashed",
+    Outcome.REFUSED: "refused",
+    Outcome.INTERRUPTED: "interrupted",
+}
+
+
+def as_document(result: Result, model: str, fingerprint: Fingerprint, profile: Path | None) -> str:
+    """The JSON document of ``sdoctor tune --json``."""
+
+    def pair(trial: Trial | None) -> dict[str, object] | None:
+        return None if trial is None else {"settings": trial.settings, "trial": trial}
+
+    document = {
+        "schema": SCHEMA,
+        "model": model,
+        "fingerprint": fingerprint,
+        "budget_bytes": result.goal.budget,
+        "complete": result.complete,
+        "largest": _largest(result.largest),
+        "ladder": [_largest(item) for item in result.ladder if item.edge is not None],
+        "best": pair(result.best),
+        "baseline": pair(result.baseline),
+        "speedup": result.speedup,
+        "trials": result.trials,
+        "profile": None if profile is None else str(profile),
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def _largest(item: RungEdge | None) -> dict[str, object] | None:
+    if item is None or item.edge is None:
+        return None
+    return {
+        "rung": item.rung.name,
+        "width": item.edge.works.width,
+        "height": item.edge.works.height,
+        "settings": item.rung.settings,
+        "edge": item.edge,
+    }
+
+
+def as_table(result: Result, model: str, target: Target, profile: Path | None) -> str:
+    """The table that ``sdoctor tune`` ends with: verdict first, then the trials. All figures are measured."""
+    goal = result.goal
+    lines = [
+        f"{model} on {target.name or target.device}, {gib(goal.budget)} to use",
+        "",
+        *_verdict(result),
+        "",
+        f"Speed at {goal.width}x{goal.height}, {goal.steps} steps, batch {goal.batch} (measured):",
+        _row("settings", "s/step", "s/image", "peak", "outcome"),
+    ]
+    lines += [_trial_row(trial, result) for trial in result.trials if trial.purpose.value != "largest"]
+    if any(trial.purpose.value == "largest" for trial in result.trials):
+        lines += ["", "Sizes tried (measured):", _row("settings", "size", "s/image", "peak", "outcome")]
+        lines += [_size_row(trial) for trial in result.trials if trial.purpose.value == "largest"]
+    remarks = sorted({remark for trial in result.trials for remark in trial.remarks})
+    lines += [f"Note: {remark}." for remark in remarks]
+    if not result.complete:
+        lines += ["", "The study was stopped before its end; this is what was measured until then."]
+    if profile is not None:
+        lines += ["", f"Profile saved: {profile}"]
+    return "\n".join(lines)
+
+
+def _verdict(result: Result) -> list[str]:
+    if result.best is None:
+        return ["No settings worked."]
+    lines = [f"Fastest: {result.best.settings.text()}"]
+    if result.speedup is not None:
+        lines[0] += f" - {result.speedup:.2f} times diffusers' default ({result.baseline.settings.text()})" if result.baseline else ""
+    elif result.baseline is not None:
+        lines[0] += f" - diffusers' default ended with: {_OUTCOMES[result.baseline.outcome]}"
+    lines += [_edge_line(item.rung.name, item.edge) for item in result.ladder if item.edge is not None]
+    return lines
+
+
+def _edge_line(name: str, edge: Edge) -> str:
+    side = edge.works.width
+    line = f"Largest, {name}: {side}x{side} ran"
+    if edge.limit is LimitKind.MAX_SIZE:
+        return f"{line}; --max-size stopped the search there."
+    if edge.limit is LimitKind.MEMORY and edge.fails is not None:
+        above = f"{edge.fails.width}x{edge.fails.height}"
+        where = f" in {edge.fails.failed_in.value}" if edge.fails.failed_in else ""
+        return f"{line}, {above} did not ({_OUTCOMES[edge.fails.outcome]}{where})."
+    return f"{line}; larger ones would take longer than the time that was given."
+
+
+def _row(first: str, *rest: str) -> str:
+    return f"  {first:<44.44}" + "".join(f"{cell:>12}" for cell in rest)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}" if value < 10 else f"{value:.1f}"
+
+
+def _trial_row(trial: Trial, result: Result) -> str:
+    mark = "  <- best" if trial is result.best else "  <- default" if trial is result.baseline else ""
+    row = _row(
+        trial.settings.text(),
+        _seconds(trial.seconds_per_step),
+        _seconds(trial.seconds_per_image),
+        "-" if trial.peak_bytes is None else gib(trial.peak_bytes),
+        _OUTCOMES[trial.outcome],
+    )
+    return row + mark
+
+
+def _size_row(trial: Trial) -> str:
+    return _row(
+        trial.settings.text(),
+        f"{trial.width}x{trial.height}",
+        _seconds(trial.seconds_per_image),
+        "-" if trial.peak_bytes is None else gib(trial.peak_bytes),
+        _OUTCOMES[trial.outcome],
+    )

@@ -1,0 +1,40 @@
+"""Situation: what every command that runs a model needs first: facts, device, budget, model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from doctor.facts import Facts
+from doctor.sizes import parse_amount
+from tuner.fingerprint import Fingerprint, fingerprint_of
+from tuner.models import ModelRef, resolve
+from tuner.target import Target, check_budget, choose_target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Where a model shall run."""
+
+    facts: Facts
+    target: Target
+    fingerprint: Fingerprint
+    model: ModelRef
+    budget: int | None
+    """Bytes that a worker may use: what was asked for, else what is free; None if that is unknown."""
+
+
+def survey(model: str, device: str, memory: str | None, *, allow_pickle: bool = False) -> Situation:
+    """Look at the model reference first (cheap), then at the machine. Raises UsageError."""
+    reference = resolve(model, allow_pickle=allow_pickle)
+    from doctor.gather import gather
+
+    facts = gather()
+    target = choose_target(facts, device)
+    asked = None if memory is None else parse_amount(memory, target.memory_total)
+    return Situation(
+        facts=facts,
+        target=target,
+        fingerprint=fingerprint_of(facts, target),
+        model=reference,
+        budget=check_budget(asked, target),
+    )

@@ -1,0 +1,47 @@
+"""Knob: one switch that the tuner may turn. One file per knob; ``tuner.knobs.KNOBS`` lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tuner.settings import Settings
+from tuner.target import Target
+
+Value = str | int | None
+
+
+def _nothing(_pipe: Any, _value: Value, _device: str) -> str | None:
+    return None
+
+
+def _never(_value: Value, _settings: Settings, _target: Target) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knob:
+    """What one setting can be, when it is possible, and how it is done to a diffusers pipeline."""
+
+    name: str
+    """The field of Settings that it turns."""
+    about: str
+    """One sentence: what it does and what it costs."""
+    values: tuple[str, ...] = ()
+    """All values it can have; () for a number."""
+    lossless: bool = True
+    """Whether the picture stays the same up to floating-point noise."""
+    in_place: bool = False
+    """Whether it may be turned on a loaded pipeline; otherwise a fresh worker is needed."""
+    candidates: Callable[[Target], tuple[Value, ...]]
+    """Values worth measuring for speed on this device, the most promising first."""
+    refusal: Callable[[Value, Settings, Target], str | None] = _never
+    """Why a value cannot be used on this device or beside the other settings; None if it can."""
+    apply: Callable[[Any, Value, str], str | None] = _nothing
+    """Does it to ``(pipeline, value, device)``; returns a remark if it changed nothing there, and why.
+
+    Raises what diffusers raises; ValueError if the model cannot do it.
+    """
+    read: Callable[[Any], str]
+    """Reads back from a pipeline what is really in force."""

@@ -1,0 +1,53 @@
+"""memory_format: the order of the dimensions of convolution weights and activations in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tuner.knobs.knob import Knob, Value
+
+
+def _convolutional(pipe: Any) -> list[Any]:
+    import torch
+
+    modules = [getattr(pipe, name, None) for name in ("unet", "prior", "decoder", "vae")]
+    return [
+        module
+        for module in modules
+        if module is not None and any(isinstance(part, torch.nn.Conv2d) for part in module.modules())
+    ]
+
+
+def _apply(pipe: Any, value: Value, _device: str) -> str | None:
+    import torch
+
+    wanted = torch.channels_last if value == "channels_last" else torch.contiguous_format
+    modules = _convolutional(pipe)
+    for module in modules:
+        module.to(memory_format=wanted)
+    if not modules and value == "channels_last":
+        return "memory_format=channels_last changes nothing: this model has no convolutions"
+    return None
+
+
+def _read(pipe: Any) -> str:
+    import torch
+
+    formats = set()
+    for module in _convolutional(pipe):
+        for part in module.modules():
+            # A 1x1 kernel counts as both formats, so only larger ones tell.
+            if isinstance(part, torch.nn.Conv2d) and part.weight.dim() == 4 and min(part.weight.shape[1:]) > 1:
+                last = part.weight.is_contiguous(memory_format=torch.channels_last)
+                formats.add("channels_last" if last else "contiguous")
+    return "+".join(sorted(formats)) or "contiguous"
+
+
+KNOB = Knob(
+    name="memory_format",
+    about="channels_last keeps the channels of a pixel together, which convolutions often like better.",
+    values=("contiguous", "channels_last"),
+    candidates=lambda _target: ("channels_last",),
+    apply=_apply,
+    read=_read,
+)

@@ -1,0 +1,63 @@
+"""offload: parts of the model wait in host memory and move to the GPU when it is their turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tuner.knobs.knob import Knob, Value
+from tuner.settings import Settings
+from tuner.target import Target
+
+
+def _refusal(value: Value, _settings: Settings, target: Target) -> str | None:
+    if value == "none":
+        return None
+    if target.is_cpu:
+        return "offloading moves parts of the model between host memory and a GPU, and this pipeline runs on the CPU"
+    if "accelerate" not in target.packages:
+        return "offloading needs the package accelerate (pip install accelerate)"
+    return None
+
+
+def _apply(pipe: Any, value: Value, device: str) -> str | None:
+    if value == "model":
+        pipe.enable_model_cpu_offload(device=device)
+    elif value == "sequential":
+        pipe.enable_sequential_cpu_offload(device=device)
+    elif value == "group":
+        import torch
+
+        pipe.enable_group_offload(
+            onload_device=torch.device(device),
+            offload_device=torch.device("cpu"),
+            offload_type="leaf_level",
+            use_stream=device.startswith("cuda"),
+        )
+    else:
+        pipe.to(device)
+    return None
+
+
+def _read(pipe: Any) -> str:
+    for component in pipe.components.values():
+        registry = getattr(component, "_diffusers_hook", None)
+        if registry is not None and "group_offloading" in str(registry):
+            return "group"
+    kinds = {type(getattr(component, "_hf_hook", None)).__name__ for component in pipe.components.values()}
+    if "CpuOffload" in kinds:
+        return "model"
+    if "AlignDevicesHook" in kinds or "SequentialHook" in kinds:
+        return "sequential"
+    return "none"
+
+
+KNOB = Knob(
+    name="offload",
+    about="Parts of the model wait in host memory: 'model' moves whole components, 'group' layer by layer, 'sequential' every leaf (least memory, slowest).",
+    values=("none", "model", "group", "sequential"),
+    # Never faster than a model that fits: a matter of the ladder, not of the search for speed.
+    candidates=lambda _target: (),
+    refusal=_refusal,
+    apply=_apply,
+    read=_read,
+)

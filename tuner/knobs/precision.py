@@ -1,0 +1,49 @@
+"""precision: the number format of weights and arithmetic. Chosen when the model is loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tuner.knobs.knob import Knob, Value
+from tuner.settings import Settings
+from tuner.target import Target
+
+
+def _candidates(target: Target) -> tuple[Value, ...]:
+    if target.is_cpu:
+        return ("bf16", "fp32") if target.fast_bf16 else ("fp32",)
+    if target.fast_bf16:
+        return ("fp16", "bf16")
+    return ("fp16", "fp32")
+
+
+def _refusal(value: Value, _settings: Settings, target: Target) -> str | None:
+    if target.is_cpu and value == "fp16":
+        # Measured on two AVX-512 cores: 2.5 GFLOP/s for an fp16 matrix product; see docs/measurements.md.
+        return "half precision fp16 has no fast path on a CPU; use bf16 or fp32"
+    return None
+
+
+def _read(pipe: Any) -> str:
+    """The dtypes of the components: one word if all are alike, else component by component."""
+    short = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+    found = {}
+    for name, component in pipe.components.items():
+        dtype = str(getattr(component, "dtype", "")).removeprefix("torch.")
+        if dtype and hasattr(component, "parameters"):
+            found[name] = short.get(dtype, dtype)
+    kinds = set(found.values())
+    if len(kinds) == 1:
+        return kinds.pop()
+    return " ".join(f"{name}:{kind}" for name, kind in sorted(found.items())) or "unknown"
+
+
+KNOB = Knob(
+    name="precision",
+    about="Number format of weights and arithmetic: 16 bits halve the memory and are much faster where the device multiplies them in hardware.",
+    values=("fp32", "fp16", "bf16"),
+    lossless=True,
+    candidates=_candidates,
+    refusal=_refusal,
+    read=_read,
+)

@@ -1,0 +1,147 @@
+"""Lab: runs probes, one after the other, on workers that it starts and ends as needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from doctor.trace import Outcome
+from tuner.events import Apply, Command, Event, Failed, Generate, Load, Loaded
+from tuner.knobs import needs_fresh_worker
+from tuner.probe import Probe, TraceFold, Trial, trial_of
+from tuner.runner import Limits, Worker
+from tuner.settings import Request, Settings
+
+_PROMPT = "a red circle on a blue background"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What stays the same for all probes of a study."""
+
+    model: str
+    device: str
+    budget: int | None
+    """Bytes that a worker may use beyond its bare self."""
+    seed: int = 0
+    allow_pickle: bool = False
+    load_seconds: float = 1800.0
+
+
+class Lab:
+    """Turns a Probe into a Trial. A context manager: leaving it ends the worker.
+
+    The same worker is used as long as only settings change that can be changed in place; anything else,
+    and every failure, gets a fresh one.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        on_event: Callable[[Event], None] = lambda _event: None,
+        start_worker: Callable[[], Worker] = Worker,
+    ) -> None:
+        self._bench = bench
+        self._on_event = on_event
+        self._start_worker = start_worker
+        self._worker: Worker | None = None
+        self._loaded: Loaded | None = None
+        self._settings = Settings()
+        self.versions: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+        self._worker = self._loaded = None
+
+    def load(self, settings: Settings) -> Loaded | Failed:
+        """Have a worker with the model loaded and these settings in force."""
+        if self._worker is not None and self._loaded is not None and self._worker.usable:
+            if settings == self._settings:
+                return self._loaded
+            if not needs_fresh_worker(self._settings, settings):
+                return self._ask(Apply(settings=settings), settings)
+        self.close()
+        self._worker = self._start_worker()
+        bench = self._bench
+        return self._ask(
+            Load(
+                model=bench.model,
+                settings=settings,
+                device=bench.device,
+                budget=bench.budget,
+                allow_pickle=bench.allow_pickle,
+            ),
+            settings,
+        )
+
+    def _ask(self, command: Command, settings: Settings) -> Loaded | Failed:
+        fold = TraceFold()
+        result = self._listen(command, Limits(total=self._bench.load_seconds), fold)
+        if isinstance(result, Loaded):
+            self._loaded, self._settings = result, settings
+            return result
+        self.close()
+        assert isinstance(result, Failed)
+        return result
+
+    def _listen(self, command: Command, limits: Limits, fold: TraceFold) -> Event:
+        assert self._worker is not None
+        last: Event | None = None
+        for event in self._worker.run(command, limits):
+            fold.add(event)
+            self._on_event(event)
+            last = event
+        if self._worker.ready is not None:
+            self.versions = self._worker.ready.versions
+        assert last is not None
+        return last
+
+    def run(self, probe: Probe) -> Trial:
+        """Run one probe. A failure is part of the trial; KeyboardInterrupt goes through after the worker is gone."""
+        started = time.monotonic()
+        try:
+            return self._run(probe, started)
+        except KeyboardInterrupt:
+            if self._worker is not None:
+                self._worker.kill()
+            self.close()
+            raise
+
+    def _run(self, probe: Probe, started: float) -> Trial:
+        fold = TraceFold()
+        loaded = self.load(probe.settings)
+        if isinstance(loaded, Failed):
+            fold.add(loaded)
+            return trial_of(probe, fold, (), time.monotonic() - started)
+        runs = [probe.steps]
+        if probe.warm_up:
+            runs.insert(0, 1)
+        for steps in runs:
+            fold = TraceFold(loaded.setup)
+            last = self._listen(Generate(request=self._request(probe, steps)), Limits(total=probe.limit_seconds), fold)
+            if isinstance(last, Failed):
+                if last.outcome is not Outcome.REFUSED:
+                    self.close()
+                break
+        return trial_of(probe, fold, loaded.remarks, time.monotonic() - started)
+
+    def _request(self, probe: Probe, steps: int) -> Request:
+        return Request(
+            prompt=_PROMPT,
+            width=probe.width,
+            height=probe.height,
+            steps=steps,
+            seed=self._bench.seed,
+            batch=probe.batch,
+        )

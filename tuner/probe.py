@@ -1,0 +1,162 @@
+"""Probe (one planned run), Trial (the run with its outcome), and the fold from events to a trial."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from doctor.trace import Outcome, Phase, PhaseRecord, Trace
+from tuner.events import Event, Failed, Finished, Loaded, PhaseEnded, PhaseStarted, Stepped
+from tuner.settings import Settings
+
+
+class Purpose(StrEnum):
+    """What a probe is run for."""
+
+    BASELINE = "baseline"
+    FASTEST = "fastest"
+    LARGEST = "largest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One planned run. Sizes in pixels."""
+
+    purpose: Purpose
+    settings: Settings
+    width: int
+    height: int
+    steps: int
+    batch: int = 1
+    warm_up: bool = False
+    """Whether a short run at the same size goes before the one that is measured."""
+    limit_seconds: float | None = None
+    predicted: dict[str, float] | None = None
+    """What was expected of it, for comparison: ``peak_bytes``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What came of a probe: measured figures, or the way in which it failed. Bytes and seconds."""
+
+    purpose: Purpose
+    settings: Settings
+    width: int
+    height: int
+    batch: int
+    steps: int
+    outcome: Outcome
+    seconds_per_step: float | None = None
+    """Median of the denoising steps of the measured run."""
+    spread: float | None = None
+    """(slowest - fastest) / median of those steps; None for a single step."""
+    seconds_per_image: float | None = None
+    """Wall time of the measured run, from prompt to pixels at ``steps`` steps, divided by the batch."""
+    peak_bytes: int | None = None
+    peak_reserved_bytes: int | None = None
+    predicted: dict[str, float] | None = None
+    setup: dict[str, str] = field(default_factory=dict)
+    """How the pipeline really ran, as the worker reported it."""
+    remarks: tuple[str, ...] = ()
+    phases: tuple[PhaseRecord, ...] = ()
+    step_seconds: tuple[float, ...] = ()
+    failed_in: Phase | None = None
+    message: str | None = None
+    seconds: float | None = None
+    """Wall time that the trial cost, loading and warm-up included."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run completed."""
+        return self.outcome is Outcome.FINISHED
+
+    def answers(self, probe: Probe) -> bool:
+        """Whether this is the trial of that probe (or of one just like it)."""
+        return (self.purpose, self.settings, self.width, self.height, self.batch, self.steps) == (
+            probe.purpose,
+            probe.settings,
+            probe.width,
+            probe.height,
+            probe.batch,
+            probe.steps,
+        )
+
+
+def find(trials: Iterable[Trial], probe: Probe) -> Trial | None:
+    """The trial that answers a probe, if it has been run."""
+    return next((trial for trial in trials if trial.answers(probe)), None)
+
+
+class TraceFold:
+    """Folds the events of one run into a Trace."""
+
+    def __init__(self, setup: dict[str, str] | None = None) -> None:
+        self._trace = Trace(setup=setup or {})
+        self._phase: Phase | None = None
+        self.seconds: float | None = None
+        """Wall time of the generation as the worker measured it; None until it finished."""
+
+    def add(self, event: Event) -> None:
+        """Take one event."""
+        trace = self._trace
+        if isinstance(event, Loaded):
+            trace = replace(trace, setup=event.setup)
+        elif isinstance(event, PhaseStarted):
+            self._phase = event.phase
+        elif isinstance(event, PhaseEnded):
+            record = PhaseRecord(
+                phase=event.phase,
+                seconds=event.seconds,
+                peak_allocated=event.peak_allocated,
+                peak_reserved=event.peak_reserved,
+            )
+            trace = replace(trace, phases=(*trace.phases, record))
+        elif isinstance(event, Stepped):
+            trace = replace(trace, step_seconds=(*trace.step_seconds, event.seconds))
+        elif isinstance(event, Finished):
+            self.seconds = event.seconds
+            trace = replace(trace, outcome=Outcome.FINISHED, images=event.images)
+        elif isinstance(event, Failed):
+            trace = replace(
+                trace, outcome=event.outcome, message=event.message, failed_in=event.phase or self._phase
+            )
+        self._trace = trace
+
+    @property
+    def trace(self) -> Trace:
+        """What was folded so far."""
+        return self._trace
+
+
+def trial_of(probe: Probe, fold: TraceFold, remarks: tuple[str, ...], cost: float) -> Trial:
+    """The trial of a probe from the folded events of its measured run."""
+    trace = fold.trace
+    finished = trace.outcome is Outcome.FINISHED
+    steps = trace.step_seconds
+    median = statistics.median(steps) if steps else None
+    reserved = [phase.peak_reserved for phase in trace.phases if phase.peak_reserved is not None]
+    return Trial(
+        purpose=probe.purpose,
+        settings=probe.settings,
+        width=probe.width,
+        height=probe.height,
+        batch=probe.batch,
+        steps=probe.steps,
+        outcome=trace.outcome,
+        seconds_per_step=median if finished else None,
+        spread=(max(steps) - min(steps)) / median if finished and median and len(steps) > 1 else None,
+        seconds_per_image=fold.seconds / probe.batch if finished and fold.seconds is not None else None,
+        # The peak of a run that broke off is not the peak that it needed.
+        peak_bytes=trace.peak_bytes if finished else None,
+        peak_reserved_bytes=max(reserved) if finished and reserved else None,
+        predicted=probe.predicted,
+        setup=trace.setup,
+        remarks=remarks,
+        phases=trace.phases,
+        step_seconds=steps,
+        failed_in=trace.failed_in,
+        message=trace.message,
+        seconds=cost,
+    )

@@ -1,0 +1,235 @@
+"""Runner: the one owner of the worker process.
+
+It starts the worker, passes commands, hands out its events, and turns every way in which the process can
+end into an event. A process that failed is never used again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from doctor.trace import Outcome, Phase
+from tuner.events import (
+    Command,
+    Event,
+    Failed,
+    Finished,
+    Interrupt,
+    Loaded,
+    PhaseStarted,
+    Pulse,
+    Quit,
+    Ready,
+    decode_event,
+    encode,
+)
+from tuner.failures import is_out_of_memory_text
+
+_START_SECONDS = 180.0
+"""Importing torch and diffusers takes 6 s here; a cold disk or a loaded machine may need far longer."""
+_QUIT_SECONDS = 5.0
+_TICK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When to stop waiting for a command, in seconds."""
+
+    total: float | None = None
+    """Longest time that it may take; beyond it the outcome is TOO_SLOW."""
+    stall: float = 120.0
+    """Longest time without any CPU use of the worker and without a step; beyond it the outcome is HUNG."""
+
+
+class Worker:
+    """One worker process, from start to end."""
+
+    def __init__(self, program: tuple[str, ...] = ("tuner.worker",)) -> None:
+        """Start ``python -P -m PROGRAM``; tests pass another program that speaks the same events."""
+        command_read, command_write = os.pipe()
+        event_read, event_write = os.pipe()
+        self._log: IO[bytes] = tempfile.TemporaryFile(prefix="sdoctor-worker-")  # noqa: SIM115  (closed in close())
+        environment = dict(os.environ)
+        # The worker loads what it is told to; progress bars and notices of the libraries would only fill its log.
+        environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", *program, str(command_read), str(event_write)],
+            pass_fds=(command_read, event_write),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env=environment,
+            # A neutral folder: no stranger's "tuner" package can be met there.
+            cwd=Path(tempfile.gettempdir()),
+        )
+        os.close(command_read)
+        os.close(event_write)
+        self._commands = command_write
+        self._events: queue.Queue[Event | None] = queue.Queue()
+        self._lock = threading.Lock()
+        self._reader = threading.Thread(target=self._read, args=(event_read,), name="worker-events", daemon=True)
+        self._reader.start()
+        self.ready: Ready | None = None
+        self.usable = True
+
+    @property
+    def pid(self) -> int:
+        """Process id of the worker."""
+        return self._process.pid
+
+    def _read(self, descriptor: int) -> None:
+        with os.fdopen(descriptor, "rb") as pipe:
+            for line in pipe:
+                # A line cut off by the worker's death is no event; its end is reported all the same.
+                if line.endswith(b"\n"):
+                    self._events.put(decode_event(line))
+        self._events.put(None)
+
+    def send(self, command: Command) -> None:
+        """Pass a command; a worker that is gone is noticed by the next wait for an event."""
+        with self._lock, contextlib.suppress(OSError):
+            os.write(self._commands, encode(command))
+
+    def interrupt(self) -> None:
+        """Ask for the end of the running generation after the current step."""
+        self.send(Interrupt())
+
+    def run(self, command: Command, limits: Limits) -> Iterator[Event]:
+        """Send one command and yield its events, up to and including Loaded, Finished or Failed."""
+        if not self.usable:
+            raise RuntimeError("this worker has failed and must not be used again")
+        if self.ready is None:
+            first = next(self._until_end(Limits(total=_START_SECONDS, stall=_START_SECONDS)))
+            yield first
+            if not isinstance(first, Ready):
+                self.usable = False
+                return
+            self.ready = first
+        self.send(command)
+        for event in self._until_end(limits):
+            if isinstance(event, Failed) and event.outcome not in (Outcome.REFUSED, Outcome.INTERRUPTED):
+                self.usable = False
+            yield event
+
+    def _until_end(self, limits: Limits) -> Iterator[Event]:
+        watch = _Watch(limits, self.pid)
+        while True:
+            heard = True
+            try:
+                event = self._events.get(timeout=_TICK_SECONDS)
+            except queue.Empty:
+                event, heard = Pulse(), False
+            if event is None:
+                yield self._epitaph(watch.phase)
+                return
+            failure = watch.see(event)
+            if failure is not None:
+                self.kill()
+                yield failure
+                return
+            if heard:
+                yield event
+            if isinstance(event, Ready | Loaded | Finished | Failed):
+                return
+
+    def _epitaph(self, phase: Phase | None) -> Failed:
+        """What to say on behalf of a worker that died without a word."""
+        code = self._process.wait()
+        words = self.log_tail()
+        if code < 0:
+            name = signal.Signals(-code).name
+            message = f"The worker was ended by {name}."
+        else:
+            name = ""
+            message = f"The worker ended with exit code {code}."
+        outcome = Outcome.OUT_OF_MEMORY if is_out_of_memory_text(words) else Outcome.CRASHED
+        if name == "SIGKILL" and outcome is Outcome.CRASHED:
+            message += " The kernel does that to the largest process when memory runs out."
+        return Failed(outcome=outcome, message=message, phase=phase, detail=words)
+
+    def log_tail(self, limit: int = 4000) -> str:
+        """The last ``limit`` bytes of what the worker's libraries printed."""
+        if self._log.closed:
+            return ""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), limit, max(0, size - limit)).decode(errors="replace")
+
+    def kill(self) -> None:
+        """End the process now and wait until it is gone, so that its memory is back."""
+        self.usable = False
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End the process, gently if it listens. May be called again."""
+        if self._process.poll() is None:
+            self.send(Quit())
+            try:
+                self._process.wait(_QUIT_SECONDS if self.usable else 0.2)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.usable = False
+        with self._lock, contextlib.suppress(OSError):
+            if self._commands >= 0:
+                os.close(self._commands)
+                self._commands = -1
+        self._reader.join(_QUIT_SECONDS)
+        self._log.close()
+
+
+class _Watch:
+    """Decides from a worker's events and its CPU clock whether waiting on makes sense."""
+
+    def __init__(self, limits: Limits, pid: int) -> None:
+        self._limits = limits
+        self._started = self._moved = time.monotonic()
+        self._cpu_seconds = 0.0
+        self.phase: Phase | None = None
+        with contextlib.suppress(psutil.Error):
+            self._process = psutil.Process(pid)
+
+    def see(self, event: Event) -> Failed | None:
+        """Take one event; returns the failure if a limit is broken."""
+        now = time.monotonic()
+        if isinstance(event, PhaseStarted):
+            self.phase = event.phase
+        # A pulse proves that the process lives, not that its work goes on; the CPU clock tells that.
+        if not isinstance(event, Pulse) or self._has_computed():
+            self._moved = now
+        if isinstance(event, Finished | Loaded | Failed):
+            return None
+        elapsed, idle = now - self._started, now - self._moved
+        if self._limits.total is not None and elapsed > self._limits.total:
+            message = f"Not finished after the limit of {self._limits.total:.0f} s."
+            return Failed(outcome=Outcome.TOO_SLOW, message=message, phase=self.phase)
+        if idle > self._limits.stall:
+            message = f"The worker has done nothing for {idle:.0f} s."
+            return Failed(outcome=Outcome.HUNG, message=message, phase=self.phase)
+        return None
+
+    def _has_computed(self) -> bool:
+        try:
+            times = self._process.cpu_times()
+        except (psutil.Error, AttributeError):
+            return False
+        used = float(times.user + times.system)
+        # The pulse thread itself costs about a millisecond a second.
+        advanced = used > self._cpu_seconds + 0.05
+        if advanced:
+            self._cpu_seconds = used
+        return advanced

@@ -1,0 +1,101 @@
+"""fastest: measure diffusers' default, then turn one knob after the other and keep what is really faster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tuner.knobs import KNOBS, refusals
+from tuner.probe import Probe, Purpose, Trial, find
+from tuner.settings import Settings
+from tuner.strategy.goal import Goal
+
+NOISE = 0.03
+"""Two candidates closer than this share count as equal, and the one measured earlier (the simpler) stays.
+
+Warm repeats of one setting differ by 1-3 % on an otherwise idle two-core machine; a trial's own spread
+is used where it is larger.
+"""
+_MORE_NOISE_THAN_THIS_IS_AN_OUTLIER = 0.10
+
+
+def next_probe(goal: Goal, trials: Sequence[Trial]) -> Probe | None:
+    """The next setting to measure at the goal's size, or None when every knob has been tried."""
+    probes = iter(_plan(goal, trials))
+    return next((probe for probe in probes if find(trials, probe) is None), None)
+
+
+def best(goal: Goal, trials: Sequence[Trial]) -> Trial | None:
+    """The fastest finished trial so far; the baseline if nothing beats it; None if nothing finished."""
+    winner: Trial | None = None
+    for probe in _plan(goal, trials):
+        trial = find(trials, probe)
+        if trial is None:
+            break
+        winner = _better(winner, trial)
+    return winner
+
+
+def baseline(goal: Goal, trials: Sequence[Trial]) -> Trial | None:
+    """The trial of diffusers' default."""
+    return find(trials, _probe(goal, goal.baseline, Purpose.BASELINE))
+
+
+def _probe(goal: Goal, settings: Settings, purpose: Purpose = Purpose.FASTEST) -> Probe:
+    return Probe(
+        purpose=purpose,
+        settings=settings,
+        width=goal.width,
+        height=goal.height,
+        steps=goal.steps,
+        batch=goal.batch,
+        warm_up=True,
+        limit_seconds=goal.run_limit,
+    )
+
+
+def _plan(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
+    """Every probe that this search makes, in order, as far as the trials so far decide it."""
+    yield _probe(goal, goal.baseline, Purpose.BASELINE)
+    winner = find(trials, _probe(goal, goal.baseline, Purpose.BASELINE))
+    settings = goal.first_guess
+    if settings != goal.baseline:
+        yield _probe(goal, settings)
+        winner = _better(winner, find(trials, _probe(goal, settings)))
+    if winner is None or not winner.finished:
+        yield from _frugal(goal, settings)
+        return
+    seen = {goal.baseline, goal.first_guess}
+    for knob in KNOBS:
+        for value in knob.candidates(goal.target):
+            candidate = winner.settings.but(**{knob.name: value})
+            if candidate in seen or refusals(candidate, goal.target):
+                continue
+            seen.add(candidate)
+            probe = _probe(goal, candidate)
+            yield probe
+            winner = _better(winner, find(trials, probe)) or winner
+
+
+def _frugal(goal: Goal, settings: Settings) -> Iterator[Probe]:
+    """Nothing fits as it is: step down until something does."""
+    for changes in ({"vae_slicing": "on", "vae_tiling": "on"}, {"offload": "model"}, {"offload": "sequential"}):
+        settings = settings.but(**changes)
+        if not refusals(settings, goal.target):
+            yield _probe(goal, settings)
+
+
+def _better(winner: Trial | None, other: Trial | None) -> Trial | None:
+    """The faster of two trials; within the noise the first one."""
+    if other is None or other.seconds_per_image is None:
+        return winner
+    if winner is None or winner.seconds_per_image is None:
+        return other
+    noise = max(NOISE, *(_noise(trial) for trial in (winner, other)))
+    return other if other.seconds_per_image < winner.seconds_per_image * (1 - noise) else winner
+
+
+def _noise(trial: Trial) -> float:
+    """The spread of a trial's steps as an uncertainty of its total, bounded: one late step is an outlier."""
+    if trial.spread is None:
+        return 0.0
+    return min(trial.spread / max(1, len(trial.step_seconds)) ** 0.5, _MORE_NOISE_THAN_THIS_IS_AN_OUTLIER)
