@@ -56,8 +56,8 @@ class Trace:
 
     @property
     def peak_bytes(self) -> int | None:
-        """Largest memory of any phase: reserved where torch's allocator reports it, else allocated."""
-        peaks = [phase.peak_reserved or phase.peak_allocated for phase in self.phases]
+        """Largest ``peak_allocated`` of any phase; None if no phase reported one."""
+        peaks = [phase.peak_allocated for phase in self.phases]
         known = [peak for peak in peaks if peak is not None]
         return max(known) if known else None
 

@@ -156,6 +156,9 @@ class Worker:
         else:
             name = ""
             message = f"The worker ended with exit code {code}."
+            last_words = words.strip().rpartition("\n")[2].strip()
+            if last_words:
+                message += f" Its last words: {last_words}"
         outcome = Outcome.OUT_OF_MEMORY if is_out_of_memory_text(words) else Outcome.CRASHED
         if name == "SIGKILL" and outcome is Outcome.CRASHED:
             message += " The kernel does that to the largest process when memory runs out."

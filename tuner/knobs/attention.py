@@ -32,8 +32,8 @@ def _apply(pipe: Any, value: Value, _device: str) -> str | None:
     elif value == "xformers":
         denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
         denoiser.enable_xformers_memory_efficient_attention()
-    elif hasattr(getattr(pipe, "unet", None), "set_default_attn_processor"):
-        pipe.unet.set_default_attn_processor()
+    # A fresh pipeline computes with the fused attention by itself. diffusers' set_default_attn_processor()
+    # would not restore that: it installs the older processor that writes the whole score matrix.
     return None
 
 

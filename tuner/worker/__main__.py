@@ -78,7 +78,7 @@ def _import_libraries() -> dict[str, str]:
         matrix = square.to(dtype)
         matrix @ matrix
         torch.nn.functional.conv2d(matrix[None, None], torch.ones(1, 1, 3, 3, dtype=dtype))
-    versions = {"torch": torch.__version__, "diffusers": diffusers.__version__, "transformers": transformers.__version__}
+    versions = {"torch": str(torch.__version__), "diffusers": diffusers.__version__, "transformers": transformers.__version__}
     if torch.backends.cudnn.is_available():
         versions["cudnn"] = str(torch.backends.cudnn.version())
     return versions

@@ -15,6 +15,7 @@ from tuner.events import Apply, Finished, Generate, Load, Loaded, PhaseEnded, Ph
 from tuner.knobs import apply_in_place, apply_settings, read_setup
 from tuner.models import resolve
 from tuner.settings import Request, Settings
+from tuner.worker.allocator import weights_in_their_own_mappings
 from tuner.worker.budget import set_budget
 from tuner.worker.channel import Channel
 from tuner.worker.meter import Meter, meter_for
@@ -49,15 +50,18 @@ class Session:
     def load(self, command: Load) -> None:
         """Build the pipeline under the budget, set it up, and report how it really stands."""
         from tuner.worker.build import describe, load_pipeline, torch_dtype
+        from tuner.worker.preload import import_classes
 
         started = time.perf_counter()
+        reference = resolve(command.model, allow_pickle=command.allow_pickle)
+        import_classes(reference)
         self._meter = meter_for(command.device)
         self._device, self._settings, self._model = command.device, command.settings, command.model
         if command.budget is not None:
             set_budget(command.device, command.budget)
-        with self._phase(Phase.LOAD), self._pulse():
+        with self._phase(Phase.LOAD), self._pulse(), weights_in_their_own_mappings():
             self._pipe = load_pipeline(
-                resolve(command.model, allow_pickle=command.allow_pickle),
+                reference,
                 torch_dtype(command.settings.precision),
                 allow_pickle=command.allow_pickle,
             )
@@ -112,7 +116,7 @@ class Session:
     def _run(self, request: Request) -> list[Any]:
         import torch
 
-        progress = _Progress(self, request.steps)
+        progress = _Progress(self)
         arguments: dict[str, Any] = {
             "prompt": [request.prompt] * request.batch,
             "width": request.width,
@@ -226,9 +230,8 @@ class Session:
 class _Progress:
     """Turns the pipeline's own callbacks and entry points into phases and steps."""
 
-    def __init__(self, session: Session, steps: int) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._steps = steps
         self._done = 0
         self._last = 0.0
 
@@ -259,12 +262,13 @@ class _Progress:
             self._session.end()
             self._session.begin(Phase.DECODE)
 
-    def step_ended(self, _pipe: Any, _index: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+    def step_ended(self, pipe: Any, _index: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
         """diffusers' ``callback_on_step_end``."""
         self._session.synchronise()
         now = time.perf_counter()
         self._done += 1
-        self._session.stepped(self._done, self._steps, now - self._last)
+        # Some schedulers take a step more than they were asked for (PNDM); theirs is the true count.
+        self._session.stepped(self._done, len(pipe.scheduler.timesteps), now - self._last)
         self._last = now
         return values
 

@@ -1,0 +1,46 @@
+"""Hands a generation to the live screen and gives back what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tui.situation import Situation
+from tuner.events import Event
+from tuner.generation import Generation, Wish
+from tuner.probe import TraceFold
+
+if TYPE_CHECKING:
+    from tui.generating import Decision
+
+
+def run_on_screen(generation: Generation, situation: Situation, decision: Decision, wish: Wish) -> TraceFold:
+    """Run the generation under the Textual screen; returns when the user leaves it."""
+    from tui.app import GenerateJob, run_generate
+
+    fold = TraceFold()
+
+    def start() -> Iterator[Event]:
+        for event in generation.events():
+            fold.add(event)
+            yield event
+
+    run_generate(
+        GenerateJob(
+            model=situation.model.name,
+            prompt=wish.prompt,
+            settings_text=decision.settings.text(),
+            width=wish.width,
+            height=wish.height,
+            steps=wish.steps,
+            seed=wish.seed,
+            batch=wish.batch,
+            note=" ".join(decision.notes),
+            budget_bytes=situation.budget,
+            start=start,
+            interrupt=generation.interrupt,
+            pid=generation.pid,
+            auto_exit=False,
+        )
+    )
+    return fold

@@ -1,0 +1,61 @@
+"""Loads the pipeline that a model reference means. The only place that does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuner.models import ModelKind, ModelRef, has_weights
+from tuner.worker.assemble import ComponentFailed, build_pipeline
+from tuner.worker.describe import ComponentInfo, PipelineInfo, describe
+from tuner.worker.noise import fill
+from tuner.worker.pretrained import LoadRefused, load_file, load_folder, load_hub
+
+__all__ = ["ComponentInfo", "LoadRefused", "PipelineInfo", "describe", "load_pipeline", "torch_dtype"]
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def torch_dtype(precision: str) -> torch.dtype:
+    """torch's type for the setting ``precision``. Raises LoadRefused for a name that is none."""
+    if precision not in _DTYPES:
+        raise LoadRefused(f"There is no precision '{precision}'; there are {', '.join(_DTYPES)}.")
+    return _DTYPES[precision]
+
+
+def load_pipeline(ref: ModelRef, dtype: torch.dtype, *, allow_pickle: bool = False) -> Any:
+    """The pipeline on the CPU, its weights in ``dtype``, in evaluation mode, without a safety checker.
+
+    A few modules stay in float32 at half precision where the library insists (``noise.fill`` names them).
+    Raises LoadRefused with one sentence; torch's own errors for lack of memory pass through.
+    """
+    if ref.path is None:
+        return load_hub(ref, dtype, allow_pickle)
+    if ref.kind is ModelKind.FILE:
+        return load_file(ref, ref.path, dtype, allow_pickle)
+    if ref.kind is ModelKind.BUILTIN and not has_weights(ref.path):
+        return _random_pipeline(ref, ref.path, dtype)
+    return load_folder(ref, ref.path, dtype, allow_pickle)
+
+
+def _random_pipeline(ref: ModelRef, folder: Path, dtype: torch.dtype) -> Any:
+    """The architecture at full size with random weights; never more memory than the weights and one block of noise."""
+
+    def finish(name: str, model: Any) -> None:
+        fill(model, f"{ref.name}/{name}", dtype)
+        _cast_buffers(model, dtype)
+
+    try:
+        return build_pipeline(folder, finish)
+    except ComponentFailed as error:
+        raise LoadRefused(f"{ref.name} cannot be built: {error}.") from error
+
+
+def _cast_buffers(model: Any, dtype: torch.dtype) -> None:
+    """Tables that a checkpoint would hold take its precision; those that are computed at start stay as computed."""
+    for module in model.modules():
+        for name, buffer in module._buffers.items():
+            if buffer is not None and buffer.is_floating_point() and name not in module._non_persistent_buffers_set:
+                module._buffers[name] = buffer.to(dtype)
