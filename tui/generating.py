@@ -54,7 +54,7 @@ def decide(situation: Situation, asked: Asked, wish: Wish) -> Decision:
     """Profile first, then ``--low-memory``, then what was typed. Raises UsageError for settings that cannot be."""
     target, name = situation.target, situation.model.name
     notes: list[str] = []
-    found = match(name, situation.fingerprint) if asked.use_profile else None
+    found = match(situation.address, situation.fingerprint) if asked.use_profile else None
     settings, path = default_settings(target), None
     if found is not None and found.profile is not None:
         side = found.profile.proven_side()
@@ -170,7 +170,7 @@ def run(
 ) -> Result:
     """Make the picture, with lines or with the screen."""
     load = Load(
-        model=situation.model.name,
+        model=situation.address,
         settings=decision.settings,
         device=situation.target.device,
         budget=situation.budget,

@@ -111,7 +111,7 @@ def _edge_line(name: str, edge: Edge) -> str:
 
 
 def _row(first: str, *rest: str) -> str:
-    return f"  {first:<44.44}" + "".join(f"{cell:>12}" for cell in rest)
+    return f"  {first:<46}" + "".join(f"{cell:>11}" for cell in rest[:-1]) + f"  {rest[-1]}"
 
 
 def _seconds(value: float | None) -> str:

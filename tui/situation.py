@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from doctor.facts import Facts
 from doctor.sizes import parse_amount
 from tuner.fingerprint import Fingerprint, fingerprint_of
-from tuner.models import ModelRef, resolve
+from tuner.models import ModelKind, ModelRef, resolve
 from tuner.target import Target, check_budget, choose_target
 
 
@@ -21,6 +21,14 @@ class Situation:
     model: ModelRef
     budget: int | None
     """Bytes that a worker may use: what was asked for, else what is free; None if that is unknown."""
+
+    @property
+    def address(self) -> str:
+        """The model as a worker and a profile name it: wherever they stand, it is the same model."""
+        path = self.model.path
+        if path is None or self.model.kind is ModelKind.BUILTIN:
+            return self.model.name
+        return str(path.resolve())
 
 
 def survey(model: str, device: str, memory: str | None, *, allow_pickle: bool = False) -> Situation:

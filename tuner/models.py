@@ -89,7 +89,10 @@ def _builtin(text: str) -> ModelRef:
         raise UsageError(f"There is no builtin model '{name}'; there are {_listed(name)}.")
     path = BUILTIN_ROOT / name
     return ModelRef(
-        kind=ModelKind.BUILTIN, name=f"{BUILTIN_PREFIX}{name}", path=path, pipeline_class=read_index(path)["_class_name"]
+        kind=ModelKind.BUILTIN,
+        name=f"{BUILTIN_PREFIX}{name}",
+        path=path,
+        pipeline_class=read_index(path)["_class_name"],
     )
 
 
@@ -111,7 +114,9 @@ def _folder(text: str, path: Path, allow_pickle: bool) -> ModelRef:
         raise UsageError(f"'{text}' holds no pipeline that can be read: {error}.") from error
     name = index["_class_name"]
     if not isinstance(name, str):
-        raise UsageError(f"'{text}' needs code that comes with the model ({name}); sdoctor never runs such code.")
+        raise UsageError(
+            f"'{text}' needs code that comes with the model ({name}); sdoctor never runs such code."
+        )
     if not allow_pickle:
         _refuse_pickled_components(text, path, index)
     return ModelRef(kind=ModelKind.FOLDER, name=text, path=path, pipeline_class=name)
@@ -123,8 +128,9 @@ def _refuse_pickled_components(text: str, path: Path, index: Mapping[str, Any]) 
         pickled = next(pickles(folder), None)
         if pickled is not None and not component_files(folder):
             raise UsageError(
-                f"'{text}' has its {component} only as {pickled.name}, a pickle, which can run any code when it is "
-                "opened; convert it to .safetensors, or allow it with --allow-pickle if you trust its source."
+                f"'{text}' has its {component} only as {pickled.name}, a pickle, which can run any code when "
+                "it is opened; convert it to .safetensors, or allow it with --allow-pickle if you trust its "
+                "source."
             )
 
 
@@ -135,12 +141,14 @@ def _file(text: str, path: Path, allow_pickle: bool) -> ModelRef:
     if suffix in PICKLE_SUFFIXES:
         if not allow_pickle:
             raise UsageError(
-                f"'{text}' is a pickle, which can run any code when it is opened; use the .safetensors version, "
-                "or allow it with --allow-pickle if you trust its source."
+                f"'{text}' is a pickle, which can run any code when it is opened; use the .safetensors "
+                "version, or allow it with --allow-pickle if you trust its source."
             )
         return ModelRef(kind=ModelKind.FILE, name=text, path=path)
     if suffix != ".safetensors":
-        raise UsageError(f"'{text}' is not a model that sdoctor can load: give a .safetensors file or a diffusers folder.")
+        raise UsageError(
+            f"'{text}' is not a model that sdoctor can load: give a .safetensors file or a diffusers folder."
+        )
     try:
         read_header(path)
     except UnreadableWeights as error:
@@ -177,7 +185,7 @@ def read_index(folder: Path) -> dict[str, Any]:
 
 
 def component_names(index: Mapping[str, Any]) -> tuple[str, ...]:
-    """The components that a pipeline is made of: [library, class] entries of its index, without what is left out."""
+    """The components of a pipeline: [library, class] entries of its index, without what is left out."""
     return tuple(
         name
         for name, entry in index.items()
@@ -205,7 +213,8 @@ def weights_bytes(ref: ModelRef, precision: str | None = None) -> int | None:
     """Bytes of the model's weights in ``precision`` ("fp32", "fp16", "bf16"; None: as stored), predicted.
 
     From the headers of safetensors files, or from the known parameter counts of a builtin without weights
-    (taken as float32 if no precision is given). None where that does not tell: a hub id, pickles, a damaged file.
+    (taken as float32 if no precision is given). A lower bound where the library keeps a part in float32
+    (T5 in fp16). None where the files do not tell: a hub id, pickles, a damaged file.
     """
     if ref.path is None:
         return None
@@ -236,14 +245,19 @@ def _folder_files(folder: Path) -> list[Path]:
 def _loaded_part(tensors: dict[str, StoredTensor], kind: ModelKind) -> list[StoredTensor]:
     """A single file may carry a second, averaged copy of the U-Net for training on; it is not loaded."""
     return [
-        tensor for name, tensor in tensors.items() if not (kind is ModelKind.FILE and name.startswith("model_ema."))
+        tensor
+        for name, tensor in tensors.items()
+        if not (kind is ModelKind.FILE and name.startswith("model_ema."))
     ]
 
 
 def slug(ref: ModelRef) -> str:
-    """A name for files: letters, digits, dots and dashes; different models on one machine get different ones."""
-    words = re.sub(r"[^A-Za-z0-9.]+", "-", ref.name if ref.path is None or ref.kind is ModelKind.BUILTIN else ref.path.stem)
+    """A name for files: lower case, digits, dots and dashes; models in different places differ."""
     if ref.kind is ModelKind.BUILTIN or ref.path is None:
-        return words.strip("-.").lower()
+        return _words(ref.name.replace("/", "--"))
     place = hashlib.sha256(str(ref.path.resolve()).encode()).hexdigest()[:8]
-    return f"{words.strip('-.').lower() or 'model'}-{place}"
+    return f"{_words(ref.path.stem if ref.kind is ModelKind.FILE else ref.path.resolve().name)}-{place}"
+
+
+def _words(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-.").lower() or "model"

@@ -39,12 +39,21 @@ class Settings:
         }
 
     def text(self) -> str:
-        """Compact form for people: what differs from diffusers' defaults, precision always."""
-        parts = [self.precision]
+        """Compact form for people: precision always, the rest where it differs from diffusers' defaults."""
         changed = self.differences(Settings(precision=self.precision))
-        for name, value in changed.items():
-            parts.append(name.replace("_", " ") if value == "on" else f"{name.replace('_', ' ')} {value}")
-        return ", ".join(parts)
+        return ", ".join([self.precision, *(_WORDS[name].format(value) for name, value in changed.items())])
+
+
+_WORDS = {
+    "offload": "{} offload",
+    "attention": "{} attention",
+    "vae_slicing": "VAE slicing",
+    "vae_tiling": "VAE tiling",
+    "memory_format": "{}",
+    "compile": "compiled by {}",
+    "weights": "{} weights",
+    "threads": "{} threads",
+}
 
 
 def setting_names() -> tuple[str, ...]:

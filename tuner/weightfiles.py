@@ -1,4 +1,4 @@
-"""Reads what weight files say about themselves, without torch: names, shapes and types from safetensors headers."""
+"""Reads what weight files say about themselves, without torch: names, shapes and types."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_HEADER = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """One tensor of a safetensors file: its type as the file names it ("BF16"), its shape, its size on disk."""
+    """One tensor of a safetensors file: type as the file names it ("BF16"), shape, bytes on disk."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -31,11 +31,11 @@ class StoredTensor:
 
 
 class UnreadableWeights(Exception):
-    """The file is not a safetensors file, or not all of one; the message is the rest of a sentence about it."""
+    """Not a safetensors file, or not all of one; the message is the rest of a sentence about it."""
 
 
 def read_header(path: Path) -> dict[str, StoredTensor]:
-    """The tensors of a safetensors file by name. Reads the header only. Raises UnreadableWeights and OSError."""
+    """The tensors of a safetensors file by name, from its header. Raises UnreadableWeights, OSError."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -48,11 +48,15 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     try:
         header = msgspec.json.decode(text)
         tensors = {
-            name: StoredTensor(entry["dtype"], tuple(entry["shape"]), entry["data_offsets"][1] - entry["data_offsets"][0])
+            name: StoredTensor(
+                entry["dtype"], tuple(entry["shape"]), entry["data_offsets"][1] - entry["data_offsets"][0]
+            )
             for name, entry in header.items()
             if name != "__metadata__"
         }
-        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+        end = max(
+            (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0
+        )
     except (msgspec.DecodeError, AttributeError, KeyError, TypeError, IndexError) as error:
         raise UnreadableWeights("is not a complete safetensors file; download it again") from error
     if 8 + length + end > size:
@@ -61,7 +65,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
 
 
 def memory_bytes(tensors: Iterable[StoredTensor], precision: str | None) -> int:
-    """Bytes of the tensors once loaded: floating ones in ``precision`` (None: as stored), others as stored."""
+    """Bytes of the tensors once loaded: floating ones in ``precision`` (None: as stored)."""
     width = None if precision is None else _PRECISION_BYTES.get(precision)
     total = 0
     for tensor in tensors:
@@ -92,7 +96,7 @@ def component_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _shards(folder: Path, stem: str, variant: str) -> tuple[Path, ...]:
-    """The files that a shard index names. diffusers and transformers write the variant in different places."""
+    """The files that a shard index names; the libraries write the variant in different places."""
     for name in (f"{stem}.safetensors.index{variant}.json", f"{stem}{variant}.safetensors.index.json"):
         index = folder / name
         if not index.is_file():

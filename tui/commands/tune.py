@@ -43,7 +43,7 @@ def tune(
 
     situation = survey(model, device, memory, allow_pickle=allow_pickle)
     bench = Bench(
-        model=situation.model.name,
+        model=situation.address,
         device=situation.target.device,
         budget=situation.budget,
         allow_pickle=allow_pickle,
@@ -140,7 +140,7 @@ def _report(result: Result, situation: Situation, *, as_json: bool) -> None:
     from tuner.store import save
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    profile = profile_of(result, situation.model.name, situation.fingerprint, now)
+    profile = profile_of(result, situation.address, situation.fingerprint, now)
     path = save(profile) if profile is not None else None
     if as_json:
         typer.echo(as_document(result, situation.model.name, situation.fingerprint, path))

@@ -18,6 +18,10 @@ from tuner.settings import Settings
 from tuner.strategy.goal import Goal
 
 _TOO_LONG = (Outcome.TOO_SLOW, Outcome.HUNG)
+_TOO_LONG_RUNS = 2
+"""Runs that may hit the time limit: each costs all of it, and a limit of time needs no exact edge."""
+_PATIENCE_SHARE = 0.8
+"""Share of a run's time limit to aim at, since times vary more than memory."""
 _GROWTH = 2.0
 """Largest factor of the side from the first run to the second, before there is a line."""
 
@@ -76,7 +80,7 @@ def _next_side(goal: Goal, view: _Known, start: int) -> int | None:
     step, top = goal.step, goal.max_size // goal.step * goal.step
     low = view.side(view.works) // step * step if view.works else 0
     high = view.side(view.fails) if view.fails else None
-    if view.fails is not None and view.fails.outcome in _TOO_LONG and view.works is not None:
+    if view.works is not None and view.too_long >= _TOO_LONG_RUNS:
         return None
     if not view.tried:
         return max(step, min(top, start // step * step))
@@ -140,6 +144,7 @@ class _Known:
         above = [trial for trial in failed if self.works is None or self.side(trial) > self.side(self.works)]
         self.fails = above[0] if above else None
         self.failures = len(failed)
+        self.too_long = sum(trial.outcome in _TOO_LONG for trial in failed)
         self.tried = bool(mine)
 
     @staticmethod
@@ -186,7 +191,7 @@ class _Known:
         assert seconds_2 is not None
         # Work grows at least with the pixels, at most (self-attention) with their square.
         power = min(4.0, max(2.0, math.log(seconds_2 / seconds_1) / math.log(side_2 / side_1)))
-        return int(side_2 * (self.goal.run_limit / seconds_2) ** (1 / power))
+        return int(side_2 * (_PATIENCE_SHARE * self.goal.run_limit / seconds_2) ** (1 / power))
 
     def _seconds(self, trial: Trial) -> float | None:
         """Duration of the run, had it had the steps of a run at the edge."""

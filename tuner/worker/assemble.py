@@ -25,7 +25,9 @@ class ComponentFailed(Exception):
     """A component could not be built; says which one and why."""
 
     def __init__(self, component: str, error: Exception) -> None:
-        super().__init__(f"its {component} could not be built: {type(error).__name__}: {str(error).strip()[:500]}")
+        super().__init__(
+            f"its {component} could not be built: {type(error).__name__}: {str(error).strip()[:500]}"
+        )
         self.component = component
 
 
@@ -59,7 +61,9 @@ def build_pipeline(folder: Path, finish: Callable[[str, Any], None]) -> Any:
 def build_component(folder: Path, name: str, library: str, class_name: str) -> Any:
     """One component from its configuration: a model with empty parameters, a scheduler or a tokenizer."""
     if library not in _LIBRARIES:
-        raise ValueError(f"{library}.{class_name} is code that comes with the model, which sdoctor never runs")
+        raise ValueError(
+            f"{library}.{class_name} is code that comes with the model, which sdoctor never runs"
+        )
     kind = getattr(_LIBRARIES[library], class_name)
     if issubclass(kind, diffusers.SchedulerMixin):
         return kind.from_pretrained(folder / name, local_files_only=True)
@@ -68,12 +72,12 @@ def build_component(folder: Path, name: str, library: str, class_name: str) -> A
     return empty_model(folder / name, kind)
 
 
-class _EmptyOnMeta(TorchFunctionMode):
+class _EmptyOnMeta(TorchFunctionMode):  # type: ignore[misc]  # torch's types are not followed
     """Sends ``torch.empty``, with which layers make their parameters, to the meta device.
 
-    accelerate's context alone lets each parameter be made on the CPU first; the freed pieces stay behind in the
-    heap as address space that counts against a memory budget (0.7 GB for SD 1.5). Buffers are computed by other
-    functions and stay real.
+    accelerate's context alone lets each parameter be made on the CPU first; the freed pieces stay behind in
+    the heap as address space that counts against a memory budget (0.37 GiB for SD 1.5, 1.2 GiB for SDXL).
+    Buffers are computed by other functions and stay real.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -106,5 +110,7 @@ def load_tokenizer(folder: Path, kind: Any) -> Any:
     shared = settings.get("shared_vocabulary")
     if shared is None:
         return kind.from_pretrained(folder, local_files_only=True)
-    own = {key: value for key, value in settings.items() if key not in ("shared_vocabulary", "tokenizer_class")}
+    own = {
+        key: value for key, value in settings.items() if key not in ("shared_vocabulary", "tokenizer_class")
+    }
     return kind.from_pretrained(_SHARED / shared, local_files_only=True, **own)

@@ -10,8 +10,10 @@ import torch
 from tuner.models import ModelKind, ModelRef, has_weights
 from tuner.worker.assemble import ComponentFailed, build_pipeline
 from tuner.worker.describe import ComponentInfo, PipelineInfo, describe
+from tuner.worker.hub import load_hub
 from tuner.worker.noise import fill
-from tuner.worker.pretrained import LoadRefused, load_file, load_folder, load_hub
+from tuner.worker.pretrained import LoadRefused, load_folder
+from tuner.worker.singlefile import load_file
 
 __all__ = ["ComponentInfo", "LoadRefused", "PipelineInfo", "describe", "load_pipeline", "torch_dtype"]
 
@@ -34,14 +36,14 @@ def load_pipeline(ref: ModelRef, dtype: torch.dtype, *, allow_pickle: bool = Fal
     if ref.path is None:
         return load_hub(ref, dtype, allow_pickle)
     if ref.kind is ModelKind.FILE:
-        return load_file(ref, ref.path, dtype, allow_pickle)
+        return load_file(ref, ref.path, dtype)
     if ref.kind is ModelKind.BUILTIN and not has_weights(ref.path):
         return _random_pipeline(ref, ref.path, dtype)
     return load_folder(ref, ref.path, dtype, allow_pickle)
 
 
 def _random_pipeline(ref: ModelRef, folder: Path, dtype: torch.dtype) -> Any:
-    """The architecture at full size with random weights; never more memory than the weights and one block of noise."""
+    """The architecture with random weights; needs the memory of the weights and a block of noise."""
 
     def finish(name: str, model: Any) -> None:
         fill(model, f"{ref.name}/{name}", dtype)
@@ -54,8 +56,12 @@ def _random_pipeline(ref: ModelRef, folder: Path, dtype: torch.dtype) -> Any:
 
 
 def _cast_buffers(model: Any, dtype: torch.dtype) -> None:
-    """Tables that a checkpoint would hold take its precision; those that are computed at start stay as computed."""
+    """Tables that a checkpoint would hold take its precision; others stay as computed."""
     for module in model.modules():
         for name, buffer in module._buffers.items():
-            if buffer is not None and buffer.is_floating_point() and name not in module._non_persistent_buffers_set:
+            if (
+                buffer is not None
+                and buffer.is_floating_point()
+                and name not in module._non_persistent_buffers_set
+            ):
                 module._buffers[name] = buffer.to(dtype)

@@ -107,7 +107,9 @@ def _patch_side(pipe: Any) -> int:
 
 
 def _native_size(pipe: Any) -> int:
-    sample = getattr(_denoiser(pipe), "config", {}).get("sample_size") or getattr(pipe, "default_sample_size", None)
+    sample = getattr(_denoiser(pipe), "config", {}).get("sample_size") or getattr(
+        pipe, "default_sample_size", None
+    )
     if isinstance(sample, (list, tuple)):
         sample = max(sample)
     if sample:
@@ -129,12 +131,15 @@ def _call_default(pipe: Any, name: str) -> int | None:
 
 
 def _remarks(pipe: Any) -> Iterator[str]:
-    """A tokenizer much smaller than the encoder's table cannot be the one that the weights were trained with."""
+    """A tokenizer far smaller than the encoder's table is not the one it was trained with."""
     for suffix in ("", "_2", "_3"):
-        tokenizer, encoder = getattr(pipe, f"tokenizer{suffix}", None), getattr(pipe, f"text_encoder{suffix}", None)
+        tokenizer, encoder = (
+            getattr(pipe, f"tokenizer{suffix}", None),
+            getattr(pipe, f"text_encoder{suffix}", None),
+        )
         table = getattr(getattr(encoder, "config", None), "vocab_size", None)
         if tokenizer is not None and table and len(tokenizer) < table // 2:
             yield (
-                f"The tokenizer{suffix} knows {len(tokenizer)} of the {table} tokens of its encoder, so prompts are not "
-                "understood: good for speed and memory, not for judging pictures."
+                f"The tokenizer{suffix} knows {len(tokenizer)} of the {table} tokens of its encoder, so "
+                "prompts are not understood: good for speed and memory, not for judging pictures."
             )

@@ -1,4 +1,4 @@
-"""Random weights for architectures without a checkpoint: repeatable, harmless to compute with, written at memory speed."""
+"""Random weights for architectures without a checkpoint: repeatable, and harmless to compute with."""
 
 from __future__ import annotations
 
@@ -72,7 +72,12 @@ def _materialise(
     elif tensor.dim() < 2 or "Norm" in owner:
         tensor.fill_(1.0)
     else:
-        _tile(tensor.view(-1), block, start=zlib.crc32(path.encode()) % _BLOCK, scale=1 / math.sqrt(tensor[0].numel()))
+        _tile(
+            tensor.view(-1),
+            block,
+            start=zlib.crc32(path.encode()) % _BLOCK,
+            scale=1 / math.sqrt(tensor[0].numel()),
+        )
     return torch.nn.Parameter(tensor, requires_grad=False)
 
 

@@ -1,14 +1,22 @@
-"""Loads pipelines that have weights: a folder, a single file, the hub's cache or the hub."""
+"""Loads pipelines that have weights: a diffusers folder, a single file, a model of the hub."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 
-from tuner.models import INDEX, LEFT_OUT, ModelRef, component_files, component_names, read_index
+from doctor.trace import Outcome
+from tuner.failures import outcome_of
+from tuner.models import LEFT_OUT, ModelRef, component_names, read_index
+from tuner.weightfiles import UnreadableWeights, component_files, pickles, read_header
+from tuner.worker.ownership import own_weights
+
+# What the libraries raise for a model that is not as it should be. Anything else passes through.
+_MODEL_ERRORS = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError)
 
 
 class LoadRefused(Exception):
@@ -16,40 +24,71 @@ class LoadRefused(Exception):
 
 
 def load_folder(ref: ModelRef, folder: Path, dtype: torch.dtype, allow_pickle: bool) -> Any:
-    """A diffusers folder, without the network and without code from the folder."""
+    """A diffusers folder, without the network and without running its code. Raises LoadRefused."""
     index = read_index(folder)
+    _check_components(ref, folder, index, allow_pickle)
     options: dict[str, Any] = {name: None for name in LEFT_OUT if name in index}
     if "safety_checker" in index:
         options["requires_safety_checker"] = False
     if _only_fp16_files(folder, index):
         options["variant"] = "fp16"
     try:
-        return diffusers.DiffusionPipeline.from_pretrained(
+        pipe = diffusers.DiffusionPipeline.from_pretrained(
             folder,
             dtype=dtype,
             local_files_only=True,
             use_safetensors=None if allow_pickle else True,
             **options,
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
-        raise LoadRefused(f"'{ref.name}' cannot be loaded: {_first_line(error)}") from error
+    except _MODEL_ERRORS as error:
+        raise refusal(ref, error, component_names(index)) from error
+    own_weights(pipe)
+    return pipe
 
 
-def _only_fp16_files(folder: Path, index: dict[str, Any]) -> bool:
+def _check_components(ref: ModelRef, folder: Path, index: Mapping[str, Any], allow_pickle: bool) -> None:
+    """Name the component that is missing or damaged, before the libraries stumble over it."""
+    for name in component_names(index):
+        part = folder / name
+        if not part.is_dir():
+            raise LoadRefused(f"'{ref.name}' is incomplete: its {name} is missing.")
+        files = component_files(part)
+        if (
+            not files
+            and (part / "config.json").is_file()
+            and not (allow_pickle and next(pickles(part), None))
+        ):
+            raise LoadRefused(
+                f"'{ref.name}' is incomplete: its {name} has a configuration but no .safetensors weights."
+            )
+        for file in files:
+            try:
+                read_header(file)
+            except UnreadableWeights as error:
+                raise LoadRefused(
+                    f"'{ref.name}' cannot be loaded: {file.name} of its {name} {error}."
+                ) from error
+            except OSError as error:
+                raise LoadRefused(
+                    f"'{ref.name}' is incomplete: {file.name} of its {name} cannot be read."
+                ) from error
+
+
+def _only_fp16_files(folder: Path, index: Mapping[str, Any]) -> bool:
     files = [file for name in component_names(index) for file in component_files(folder / name)]
     return bool(files) and all(".fp16." in file.name for file in files)
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300] if lines else 'no reason given'}"
-
-
-def load_file(ref: ModelRef, path: Path, dtype: torch.dtype, allow_pickle: bool) -> Any:
-    """A single-file checkpoint."""
-    raise LoadRefused("not yet")
-
-
-def load_hub(ref: ModelRef, dtype: torch.dtype, allow_pickle: bool) -> Any:
-    """A model on the hub."""
-    raise LoadRefused("not yet")
+def refusal(ref: ModelRef, error: Exception, components: tuple[str, ...]) -> Exception:
+    """What to raise for an error of the libraries: a LoadRefused, or the error itself if memory ran out."""
+    if outcome_of(error) is Outcome.OUT_OF_MEMORY:
+        return error
+    text = str(error)
+    guilty = next(
+        (name for name in components if f"/{name}" in text or f"'{name}'" in text or f" {name} " in text),
+        None,
+    )
+    lines = text.strip().splitlines()
+    reason = lines[0].strip().rstrip(".")[:300] if lines else "no reason given"
+    where = f"its {guilty} failed" if guilty else "the libraries refused it"
+    return LoadRefused(f"'{ref.name}' cannot be loaded: {where} ({type(error).__name__}: {reason}).")

@@ -1,0 +1,136 @@
+"""Settings: their text, their parsing, what excludes what."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doctor.errors import UsageError
+from doctor.sizes import GIB
+from tuner.knobs import (
+    KNOBS,
+    default_settings,
+    low_memory_settings,
+    needs_fresh_worker,
+    refusals,
+    settings_from,
+)
+from tuner.settings import Settings, parse_settings, setting_names
+from tuner.target import Target, check_budget, choose_target
+
+CPU = Target(device="cpu", memory_free=4 * GIB, fast_bf16=True, cores=4, packages=("accelerate",))
+CUDA = Target(
+    device="cuda:0", capability=(8, 6), fast_bf16=True, packages=("accelerate", "xformers"), memory_free=8 * GIB
+)
+
+
+def test_every_knob_is_a_setting_and_every_setting_is_a_knob_or_fixed():
+    fixed = {"compile", "weights"}
+    assert {knob.name for knob in KNOBS} | fixed == set(setting_names())
+    assert not {knob.name for knob in KNOBS} & fixed
+    for knob in KNOBS:
+        default = getattr(Settings(), knob.name)
+        assert default is None or default in knob.values
+
+
+def test_text_names_what_differs_from_diffusers_defaults():
+    assert Settings().text() == "fp32"
+    changed = Settings(precision="bf16", vae_tiling="on", memory_format="channels_last", offload="model", threads=4)
+    assert changed.text() == "bf16, model offload, VAE tiling, channels_last, 4 threads"
+
+
+def test_parse_settings():
+    assert parse_settings("precision=FP16, vae_tiling=on,threads=8") == {
+        "precision": "fp16",
+        "vae_tiling": "on",
+        "threads": 8,
+    }
+    assert parse_settings("") == {}
+
+
+@given(st.text(max_size=60))
+def test_parsing_any_text_gives_settings_or_one_sentence(text):
+    try:
+        found = parse_settings(text)
+    except UsageError as error:
+        assert str(error)
+    else:
+        assert set(found) <= set(setting_names())
+
+
+@pytest.mark.parametrize(
+    ("settings", "target", "words"),
+    [
+        (Settings(precision="fp16"), CPU, "no fast path on a CPU"),
+        (Settings(offload="model"), CPU, "runs on the CPU"),
+        (Settings(attention="xformers"), CPU, "no attention for a CPU"),
+        (Settings(attention="xformers"), Target(device="cuda:0"), "not installed"),
+        (Settings(offload="sequential"), Target(device="cuda:0"), "needs the package accelerate"),
+        (Settings(precision="int3"), CUDA, "does not exist"),
+        (Settings(weights="nf4"), CUDA, "not offered by this version"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_reason(settings, target, words):
+    (reason,) = refusals(settings, target)
+    assert words in reason
+    with pytest.raises(UsageError, match=words):
+        settings_from(settings, {}, target)
+
+
+def test_what_can_be_is_not_refused():
+    assert refusals(Settings(), CPU) == []
+    assert refusals(Settings(precision="fp16", offload="sequential", attention="xformers"), CUDA) == []
+
+
+def test_defaults_follow_the_device():
+    assert default_settings(CPU).precision == "bf16"
+    assert default_settings(Target(device="cpu", fast_bf16=False)).precision == "fp32"
+    assert default_settings(Target(device="cpu", fast_bf16=None)).precision == "fp32"
+    assert default_settings(CUDA).precision == "fp16"
+
+
+def test_low_memory_moves_parts_where_there_is_a_gpu():
+    assert low_memory_settings(Settings(), CUDA).offload == "sequential"
+    assert low_memory_settings(Settings(), CPU).offload == "none"
+    assert low_memory_settings(Settings(), CPU).vae_tiling == "on"
+
+
+def test_only_settings_that_can_be_turned_in_place_keep_the_pipeline():
+    assert not needs_fresh_worker(Settings(), Settings(vae_tiling="on", vae_slicing="on"))
+    for change in ({"precision": "bf16"}, {"offload": "model"}, {"threads": 2}, {"attention": "sliced"}):
+        assert needs_fresh_worker(Settings(), Settings(**change))
+
+
+def test_a_budget_may_not_take_what_is_not_free():
+    assert check_budget(None, CPU) == 4 * GIB
+    assert check_budget(GIB, CPU) == GIB
+    with pytest.raises(UsageError, match=r"more than the 4\.00 GiB"):
+        check_budget(5 * GIB, CPU)
+
+
+def test_targets(monkeypatch):
+    from doctor.facts import Cpu, Facts, Gpu, Memory, TorchBuild
+
+    host = Facts(
+        cpu=Cpu(model="c", physical_cores=8, usable_cores=16, quota_cores=2.5, flags=("avx512_bf16",)),
+        memory=Memory(total=64 * GIB, available=32 * GIB, limit=16 * GIB, limit_used=2 * GIB),
+    )
+    cpu = choose_target(host)
+    assert (cpu.device, cpu.cores, cpu.default_threads, cpu.fast_bf16) == ("cpu", 2, 8, True)
+    # The control group's limit counts, and a floor of 1 GiB is left.
+    assert cpu.memory_total == 16 * GIB
+    assert cpu.memory_free == 13 * GIB
+    unknown = choose_target(Facts())
+    assert (unknown.memory_free, unknown.fast_bf16, unknown.cores) == (None, None, None)
+    card = Gpu(index=0, name="RTX", memory_total=12 * GIB, memory_used=GIB, capability=(7, 5))
+    with_card = Facts(gpus=(card,), torch=TorchBuild(version="2.13.0", cuda="13.0"))
+    gpu = choose_target(with_card)
+    assert (gpu.device, gpu.memory_free, gpu.fast_bf16) == ("cuda:0", 11 * GIB, False)
+    assert choose_target(with_card, "cpu").device == "cpu"
+    with pytest.raises(UsageError, match="This machine has 1 GPU|this machine has 1 GPU"):
+        choose_target(with_card, "cuda:1")
+    # A card without a torch that can use it is not a target.
+    assert choose_target(Facts(gpus=(card,), torch=TorchBuild(version="2.13.0+cpu"))).device == "cpu"
+    with pytest.raises(UsageError, match="build without CUDA"):
+        choose_target(Facts(gpus=(card,), torch=TorchBuild(version="2.13.0+cpu")), "cuda")

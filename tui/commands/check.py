@@ -1,0 +1,161 @@
+"""``sdoctor check``: what is wrong with this machine or this installation, and what mends it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from doctor.check import Check
+    from doctor.facts import Facts
+
+
+def check(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document (sdoctor.check/1).")
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Show the evidence, what is in order, and what could not be read."
+        ),
+    ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Examine saved facts or the JSON of a check; '-' is standard input.",
+        ),
+    ] = None,
+    save_facts: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-facts", metavar="FILE", help="Write the facts as JSON, to send with a bug report."
+        ),
+    ] = None,
+    show_list: Annotated[
+        bool, typer.Option("--list", help="List the checks and what each can find; run none.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Only this check or finding (repeat, or use commas)."),
+    ] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option("--skip", metavar="NAME", help="Without this check or finding (repeat, or use commas)."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Warnings count as errors for the exit code.")
+    ] = False,
+) -> None:
+    """Find out what is wrong with this machine or installation, and which command mends it.
+
+    Exit code: 0 no error found, 1 errors found (with --strict also warnings), 2 the call was wrong.
+    """
+    from doctor.check import examine
+    from doctor.finding import Severity
+
+    chosen = _choose(_names(only), _names(skip))
+    if show_list:
+        _print_list(chosen, as_json=as_json)
+        return
+    facts = _facts(source)
+    if save_facts is not None:
+        _save(facts, save_facts)
+    report = examine(facts, chosen)
+    if as_json:
+        from tui.render import report_json
+
+        _print_json(report_json(report, facts))
+    else:
+        from tui.render import render_report
+
+        color = _wants_color()
+        typer.echo(render_report(report, facts, color=color, verbose=verbose), nl=False, color=color)
+    if report.count(Severity.ERROR) or (strict and report.count(Severity.WARNING)):
+        raise typer.Exit(1)
+
+
+def _wants_color() -> bool:
+    """Colours only on a terminal that has them, and unless NO_COLOR is set (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _names(values: Sequence[str] | None) -> list[str]:
+    return [name.strip() for value in values or () for name in value.split(",") if name.strip()]
+
+
+def _choose(only: list[str], skip: list[str]) -> list[Check]:
+    from doctor.check import choose
+    from doctor.checks import CHECKS
+    from doctor.errors import UsageError
+
+    try:
+        return choose(CHECKS, only, skip)
+    except KeyError as error:
+        raise UsageError(
+            f"There is no check and no finding called '{error.args[0]}'; 'sdoctor check --list' shows all."
+        ) from None
+
+
+def _facts(source: str | None) -> Facts:
+    if source is None:
+        from doctor.gather import gather
+
+        return gather()
+    from doctor.errors import UsageError
+    from doctor.gather.report import ACCEPTED, read_report
+
+    name = "standard input" if source == "-" else source
+    try:
+        content = sys.stdin.buffer.read() if source == "-" else Path(source).expanduser().read_bytes()
+    except OSError as error:
+        raise UsageError(f"'{name}' cannot be read ({error.strerror}); --from takes {ACCEPTED}.") from error
+    try:
+        return read_report(content)
+    except ValueError as error:
+        raise UsageError(
+            f"'{name}' is not a report that sdoctor can read ({error}); --from takes {ACCEPTED}."
+        ) from error
+
+
+def _save(facts: Facts, path: Path) -> None:
+    import msgspec
+
+    from doctor.errors import UsageError
+    from doctor.paths import write_atomically
+
+    try:
+        write_atomically(path, msgspec.json.format(facts.to_json(), indent=2) + b"\n")
+    except OSError as error:
+        raise UsageError(
+            f"'{path}' cannot be written ({error.strerror}); name a file in a folder of yours."
+        ) from error
+
+
+def _print_list(checks: list[Check], *, as_json: bool) -> None:
+    if as_json:
+        _print_json(
+            {
+                "schema": "sdoctor.checks/1",
+                "checks": [{"name": one.name, "title": one.title, "findings": one.causes} for one in checks],
+            }
+        )
+        return
+    for one in checks:
+        typer.echo(f"{one.name}: {one.title}")
+        for cause, meaning in one.causes.items():
+            typer.echo(f"    {cause:22} {meaning}")
+
+
+def _print_json(document: dict[str, object]) -> None:
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

@@ -1,0 +1,153 @@
+"""Feed: the worker's events and samples of the machine, joined into one stream of messages.
+
+Two threads wait, each on its own source, so neither a silent worker nor a slow driver holds up the other
+or the screen. Each message is handed to one callback, in the thread that it arose in.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from doctor.telemetry.sample import Sample
+from doctor.telemetry.sources import HostSource
+from tui.state import FeedEnded, Heard, Message, News, RunStarted
+from tuner.events import Ready
+
+SAMPLE_SECONDS = 0.5
+"""Time between samples. Host and NVML readings cost well under a millisecond each."""
+
+
+def no_pid() -> int | None:
+    """For a job that does not know its worker's process id before the worker says it."""
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateJob:
+    """One generation to be shown: the facts of its title, and the handles of its worker."""
+
+    model: str
+    prompt: str
+    settings_text: str
+    width: int | None
+    height: int | None
+    steps: int | None
+    """None, as for the sizes, if the loaded pipeline decides; ``start`` should then yield the Request."""
+    seed: int
+    start: Callable[[], Iterator[News]]
+    """Begins the generation; called once, in a thread of the feed, which also takes the events."""
+    interrupt: Callable[[], None]
+    """Asks the worker to stop after the current step, and called again, at once. Not in the thread of ``start``."""
+    pid: Callable[[], int | None] = no_pid
+    """The worker's process id before it says so itself with Ready."""
+    batch: int = 1
+    note: str = ""
+    """One sentence for the user, for example that there is no profile and what is used instead."""
+    budget_bytes: int | None = None
+    device: str | None = None
+    """"cpu" or "cuda:0": says what the worker's memory figures mean."""
+    auto_exit: bool = False
+    """Whether the screen closes by itself when the generation is over."""
+
+    def opening(self, at: float) -> RunStarted:
+        """The first message of the feed."""
+        return RunStarted(
+            at=at,
+            model=self.model,
+            prompt=self.prompt,
+            settings_text=self.settings_text,
+            width=self.width,
+            height=self.height,
+            steps=self.steps,
+            seed=self.seed,
+            batch=self.batch,
+            note=self.note,
+            budget_bytes=self.budget_bytes,
+            device=self.device,
+        )
+
+
+class Feed:
+    """Runs one job and the sampler beside it, and delivers what they say."""
+
+    def __init__(
+        self,
+        job: GenerateJob,
+        deliver: Callable[[Message], None],
+        read: Callable[[int | None], Sample] | None = None,
+        every: float = SAMPLE_SECONDS,
+    ) -> None:
+        """``read`` takes the samples, by default from this machine; ``every`` is the time between them."""
+        self._job = job
+        self._deliver = deliver
+        self._read = read
+        self._every = every
+        self._enough = threading.Event()
+        self._closed = threading.Event()
+        self._listener = threading.Thread(target=self._listen, name="feed-events", daemon=True)
+        self._pid: int | None = None
+        self.error: Exception | None = None
+        """What broke the feed, if anything did."""
+
+    def start(self) -> None:
+        """Deliver the opening message and let both threads go."""
+        self._deliver(self._job.opening(time.monotonic()))
+        self._listener.start()
+        threading.Thread(target=self._sample, name="feed-samples", daemon=True).start()
+
+    def interrupt(self) -> None:
+        """Ask the worker to stop. Returns at once, whatever the worker's pipe does."""
+        threading.Thread(target=self._job.interrupt, name="feed-interrupt", daemon=True).start()
+
+    def stop_sampling(self) -> None:
+        """Take no more samples."""
+        self._enough.set()
+
+    def close(self) -> None:
+        """Deliver nothing more, and end the job's iterator at its next event."""
+        self._closed.set()
+        self._enough.set()
+
+    def join(self, seconds: float) -> None:
+        """Wait, at most so long, until the job has put its worker away."""
+        if self._listener.ident is not None:
+            self._listener.join(seconds)
+
+    def _say(self, message: Message) -> None:
+        if not self._closed.is_set():
+            self._deliver(message)
+
+    def _listen(self) -> None:
+        words = None
+        try:
+            self._follow(self._job.start())
+        except Exception as error:  # noqa: BLE001  (a thread has no caller: what broke it must reach the screen)
+            self.error = error
+            words = str(error) or type(error).__name__
+        self._say(FeedEnded(time.monotonic(), words))
+
+    def _follow(self, news: Iterator[News]) -> None:
+        for what in news:
+            if isinstance(what, Ready):
+                self._pid = what.pid
+            self._say(Heard(time.monotonic(), what))
+            if self._closed.is_set():
+                return
+
+    def _sample(self) -> None:
+        if self._read is not None:
+            self._take(self._read)
+            return
+        source = HostSource()
+        try:
+            self._take(source.read)
+        finally:
+            source.close()
+
+    def _take(self, read: Callable[[int | None], Sample]) -> None:
+        while not self._enough.is_set():
+            self._say(read(self._job.pid() or self._pid))
+            self._enough.wait(self._every)

@@ -1,0 +1,1 @@
+"""The full screens, one module each."""

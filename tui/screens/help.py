@@ -1,0 +1,53 @@
+"""HelpOverlay: the keys and what the figures mean."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+_KEYS = (
+    ("q", "quit; stops a running worker first (q q: at once)"),
+    ("c, Escape", "cancel the generation after the present step"),
+    ("p", "picture or panels, where there is no room for both"),
+    ("n", "next picture of the batch"),
+    ("↑ ↓ PgUp PgDn", "scroll the log"),
+    ("Ctrl+P", "command palette: themes, screenshot, ..."),
+    ("?", "this help"),
+)
+_MEANINGS = (
+    ("allocated", "bytes in live tensors, as torch counts them"),
+    ("reserved", "bytes that torch's allocator holds"),
+    ("resident", "on a CPU: memory in use, beyond the worker's libraries"),
+    ("mapped", "on a CPU: writable memory asked for; the limit binds it"),
+    ("about ... left", "predicted from the last steps; decoding comes on top"),
+    ("GPU busy", "share of the time in which a kernel ran"),
+    ("unknown, ?", "could not be read; it is never shown as zero"),
+)
+
+
+class HelpOverlay(ModalScreen[None]):
+    """Lies over the screen, which goes on below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q,f1", "dismiss", "close", key_display="Esc")
+    ]
+
+    def compose(self) -> ComposeResult:
+        """One box in the middle."""
+        with VerticalScroll(id="help") as box:
+            box.border_title = "help"
+            box.border_subtitle = "Esc closes"
+            yield Static(
+                Content("\n").join([*_table("Keys", _KEYS), Content(""), *_table("Figures", _MEANINGS)])
+            )
+
+
+def _table(title: str, rows: tuple[tuple[str, str], ...]) -> list[Content]:
+    lines = [Content.assemble((title, "bold $text-accent"))]
+    return lines + [Content.assemble((f"  {name:<15}", "bold"), words) for name, words in rows]

@@ -1,0 +1,127 @@
+"""Picture: an image file drawn with half blocks, two pixels to a cell."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from pathlib import Path
+
+from PIL import Image
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+_UPPER_HALF = "▀"
+Rgb = tuple[int, int, int]
+
+
+@lru_cache(maxsize=8192)
+def _style(upper: Rgb, lower: Rgb) -> Style:
+    return Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower))
+
+
+def half_blocks(image: Image.Image, size: Size) -> list[Strip]:
+    """``image`` as large as fits into ``size`` cells of shape 1:2, keeping its own shape."""
+    scale = min(size.width / image.width, 2 * size.height / image.height)
+    width = max(1, round(image.width * scale))
+    height = max(2, round(image.height * scale) // 2 * 2)
+    small = image.convert("RGB").resize(
+        (width, height), Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
+    )
+    data = small.tobytes()
+    pixels: list[Rgb] = list(zip(data[0::3], data[1::3], data[2::3], strict=True))
+    return [
+        _strip(pixels[top * width : (top + 1) * width], pixels[(top + 1) * width : (top + 2) * width])
+        for top in range(0, height, 2)
+    ]
+
+
+def _strip(upper: list[Rgb], lower: list[Rgb]) -> Strip:
+    """One row of cells; neighbours of the same colours become one segment."""
+    runs: list[tuple[tuple[Rgb, Rgb], int]] = []
+    for pair in zip(upper, lower, strict=True):
+        if runs and runs[-1][0] == pair:
+            runs[-1] = pair, runs[-1][1] + 1
+        else:
+            runs.append((pair, 1))
+    return Strip([Segment(_UPPER_HALF * count, _style(*pair)) for pair, count in runs], len(upper))
+
+
+class Picture(Widget):
+    """Shows one image file. Reading and scaling happen in a thread; the screen goes on meanwhile."""
+
+    class Drawn(Message):
+        """A thread has drawn the picture, or says why it could not."""
+
+        def __init__(self, wanted: tuple[Path, Size], strips: list[Strip], problem: str = "") -> None:
+            super().__init__()
+            self.wanted = wanted
+            self.strips = strips
+            self.problem = problem
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self._path: Path | None = None
+        self._words = ""
+        self._problem = ""
+        self._strips: list[Strip] = []
+
+    def show(self, path: Path | None, words: str = "") -> None:
+        """Draw the file at ``path``; without one, say ``words``."""
+        if (path, words) == (self._path, self._words):
+            return
+        self._path, self._words, self._problem, self._strips = path, words, "", []
+        self._draw()
+        self.refresh()
+
+    def on_resize(self) -> None:
+        """Draw anew for the new size."""
+        self._draw()
+
+    def _draw(self) -> None:
+        size = self.content_size
+        if self._path is not None and size.area:
+            draw = partial(self._draw_in_thread, (self._path, size))
+            self.run_worker(draw, thread=True, exclusive=True, exit_on_error=False)
+
+    def _draw_in_thread(self, wanted: tuple[Path, Size]) -> None:
+        path, size = wanted
+        try:
+            with Image.open(path) as image:
+                # JPEG only: decode no more pixels than are drawn.
+                image.draft("RGB", (2 * size.width, 4 * size.height))
+                strips = half_blocks(image, size)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            self.post_message(self.Drawn(wanted, [], f"The picture could not be drawn: {error}"))
+            return
+        self.post_message(self.Drawn(wanted, strips))
+
+    def on_picture_drawn(self, message: Drawn) -> None:
+        """Take what the thread drew, unless another picture or size is wanted by now."""
+        message.stop()
+        if message.wanted != (self._path, self.content_size):
+            return
+        self._strips, self._problem = message.strips, message.problem
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The picture, or the words, in the middle."""
+        width, height = self.content_size
+        blank = Strip.blank(width, self.rich_style)
+        if not self._strips:
+            words = self._problem or self._words
+            if y != height // 2 or not words:
+                return blank
+            text = words[:width].center(width)
+            return Strip([Segment(text, self.rich_style)]).adjust_cell_length(width, self.rich_style)
+        row = y - (height - len(self._strips)) // 2
+        if not 0 <= row < len(self._strips):
+            return blank
+        strip = self._strips[row]
+        left = max(0, (width - strip.cell_length) // 2)
+        return Strip.join([Strip.blank(left, self.rich_style), strip]).adjust_cell_length(
+            width, self.rich_style
+        )
