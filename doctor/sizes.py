@@ -9,7 +9,7 @@ from doctor.errors import UsageError
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 _UNITS = {"": 1, "B": 1, "KIB": KIB, "MIB": MIB, "GIB": GIB, "TIB": 2**40, "KB": KIB, "MB": MIB, "GB": GIB, "K": KIB, "M": MIB, "G": GIB}
-_AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([A-Za-z]*)\s*")
 _SIZE = re.compile(r"\s*(\d{1,6})(?:\s*[xX×]\s*(\d{1,6}))?\s*")  # noqa: RUF001  (people paste the sign)
 
 

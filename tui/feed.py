@@ -40,7 +40,7 @@ class GenerateJob:
     start: Callable[[], Iterator[News]]
     """Begins the generation; called once, in a thread of the feed, which also takes the events."""
     interrupt: Callable[[], None]
-    """Asks the worker to stop after the current step, and called again, at once. Not in the thread of ``start``."""
+    """Asks the worker to stop after the current step; called again, at once. Comes from another thread."""
     pid: Callable[[], int | None] = no_pid
     """The worker's process id before it says so itself with Ready."""
     batch: int = 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from doctor.trace import Outcome, Phase, PhaseRecord, Trace
-from tuner.events import Event, Failed, Finished, Loaded, PhaseEnded, PhaseStarted, Stepped
+from tuner.events import Event, Failed, Finished, Loaded, PhaseEnded, Stepped
 from tuner.settings import Settings
 
 
@@ -94,7 +94,6 @@ class TraceFold:
 
     def __init__(self, setup: dict[str, str] | None = None) -> None:
         self._trace = Trace(setup=setup or {})
-        self._phase: Phase | None = None
         self.seconds: float | None = None
         """Wall time of the generation as the worker measured it; None until it finished."""
 
@@ -103,8 +102,6 @@ class TraceFold:
         trace = self._trace
         if isinstance(event, Loaded):
             trace = replace(trace, setup=event.setup)
-        elif isinstance(event, PhaseStarted):
-            self._phase = event.phase
         elif isinstance(event, PhaseEnded):
             record = PhaseRecord(
                 phase=event.phase,
@@ -119,9 +116,7 @@ class TraceFold:
             self.seconds = event.seconds
             trace = replace(trace, outcome=Outcome.FINISHED, images=event.images)
         elif isinstance(event, Failed):
-            trace = replace(
-                trace, outcome=event.outcome, message=event.message, failed_in=event.phase or self._phase
-            )
+            trace = replace(trace, outcome=event.outcome, message=event.message, failed_in=event.phase)
         self._trace = trace
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 
 from tiny_model.scene import Group, Scene, default_background
@@ -38,6 +39,7 @@ RELATION_WORDS = {
     "left of": ("left of", "to the left of", "on the left of"),
     "right of": ("right of", "to the right of", "on the right of"),
 }
+_ARTICLE = re.compile(r"\ba (?=[aeiou])")
 OPENINGS = ("a picture of ", "a drawing of ", "an image of ", "a photo of ", "an illustration of ", "draw ", "")
 # Words that need no picture of their own but that people write.
 EXTRA_WORDS = ("color colored colour simple flat plain shape shapes thing and the with one that is show me please "
@@ -77,7 +79,7 @@ def phrase(scene: Scene, rng: random.Random, patterns: tuple[Pattern, ...] = PAT
         said = rng.choice(patterns)(thing, colour_word(scene.background, rng))
     if not bare and rng.random() < 0.25 and said.startswith(thing):
         said = rng.choice(OPENINGS) + said
-    return said + ("." if rng.random() < 0.05 else "")
+    return _ARTICLE.sub("an ", said) + ("." if rng.random() < 0.05 else "")
 
 
 def colour_word(colour: str, rng: random.Random) -> str:
@@ -117,12 +119,10 @@ def _group(group: Group, rng: random.Random, bare: bool) -> str:
     if group.count > 1:
         return " ".join(filter(None, (rng.choice(NUMBER[group.count]), size, colour, plural(shape))))
     article = "" if bare else rng.choice(("a", "a", "a", "a", "one", "the"))
-    described = " ".join(filter(None, (size, colour, shape)))
-    if article == "a" and described[0] in "aeiou":
-        article = "an"
-    return f"{article} {described}".strip()
+    return " ".join(filter(None, (article, size, colour, shape)))
 
 
 def _empty(background: str, rng: random.Random) -> str:
     colour = colour_word(background, rng)
-    return rng.choice((f"a plain {colour} background", f"{colour} background", f"nothing on a {colour} background"))
+    ways = (f"a plain {colour} background", f"{colour} background", f"nothing on a {colour} background")
+    return _ARTICLE.sub("an ", rng.choice(ways))

@@ -50,7 +50,7 @@ async def shoot(
         await app.workers.wait_for_complete()
         await pilot.pause(0.5)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(app.export_screenshot(title="sdoctor generate"))
+        target.write_text(app.export_screenshot(title="sdoctor generate", simplify=True))
 
 
 def real_job(worker: Worker, options: argparse.Namespace, picture: Path) -> GenerateJob:

@@ -265,14 +265,16 @@ def test_memory_words_follow_the_device():
     assert on_cpu.title == "memory beyond the bare worker"
     assert "resident" in on_cpu.lines[0]
     assert "1.46 GiB" in on_cpu.lines[0]
-    assert on_cpu.ceiling == 4096 * MIB
+    assert (on_cpu.ceiling, on_cpu.ceiling_text) == (4096 * MIB, "top: limit")
     on_gpu = memory_reading(
         dataclasses.replace(view, run=dataclasses.replace(view.run, device="cuda:0", budget_bytes=None))
     )
     assert "cuda:0" in on_gpu.title
     assert "allocated" in on_gpu.lines[0]
-    assert on_gpu.ceiling == 2000 * MIB
-    assert on_gpu.ceiling_text == "top: peak 1.95 GiB"
+    assert (on_gpu.ceiling, on_gpu.ceiling_text) == (2048 * MIB, "top: 2.00 GiB")
+    assert on_gpu.lines[2].strip() == "no limit set"
+    small = play([Pulse(allocated=30 * MIB, reserved=70 * MIB)])
+    assert (memory_reading(small).ceiling, memory_reading(small).ceiling_text) == (128 * MIB, "top: 128 MiB")
 
 
 def test_what_is_not_known_is_called_unknown():

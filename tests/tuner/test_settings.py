@@ -21,7 +21,11 @@ from tuner.target import Target, check_budget, choose_target
 
 CPU = Target(device="cpu", memory_free=4 * GIB, fast_bf16=True, cores=4, packages=("accelerate",))
 CUDA = Target(
-    device="cuda:0", capability=(8, 6), fast_bf16=True, packages=("accelerate", "xformers"), memory_free=8 * GIB
+    device="cuda:0",
+    capability=(8, 6),
+    fast_bf16=True,
+    packages=("accelerate", "xformers"),
+    memory_free=8 * GIB,
 )
 
 
@@ -36,7 +40,9 @@ def test_every_knob_is_a_setting_and_every_setting_is_a_knob_or_fixed():
 
 def test_text_names_what_differs_from_diffusers_defaults():
     assert Settings().text() == "fp32"
-    changed = Settings(precision="bf16", vae_tiling="on", memory_format="channels_last", offload="model", threads=4)
+    changed = Settings(
+        precision="bf16", vae_tiling="on", memory_format="channels_last", offload="model", threads=4
+    )
     assert changed.text() == "bf16, model offload, VAE tiling, channels_last, 4 threads"
 
 

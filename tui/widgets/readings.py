@@ -12,6 +12,8 @@ from tui.widgets.braille import CONTOUR, FILL, bars
 Series = tuple[float | None, ...]
 
 _CORES_SHOWN = 64
+_FLAT = 8
+"""A peak below this part of the limit would draw a plot of a row or two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,8 @@ def memory_reading(view: View) -> Reading:
         False: f"worker memory on {device}, by torch" if device else "worker memory",
     }[on_cpu]
     limit = view.run.budget_bytes if view.run else None
-    peak = max((count for count in (view.peak_allocated, view.peak_reserved) if count), default=None)
+    peak = max((count for count in (view.peak_allocated, view.peak_reserved) if count), default=0)
+    ceiling = _memory_ceiling(peak, limit)
     # The kernel meters the peak of resident memory; of mapped memory there is only the largest figure seen.
     most = "seen" if on_cpu else "peak"
     return Reading(
@@ -50,9 +53,16 @@ def memory_reading(view: View) -> Reading:
         ),
         fill=tuple(point.allocated for point in view.memory),
         contour=tuple(point.reserved for point in view.memory),
-        ceiling=float(limit or peak or 1),
-        ceiling_text=f"top: limit {gib(limit)}" if limit else (f"top: peak {gib(peak)}" if peak else ""),
+        ceiling=float(ceiling),
+        ceiling_text="top: limit" if ceiling == limit else f"top: {gib(ceiling)}",
     )
+
+
+def _memory_ceiling(peak: int, limit: int | None) -> int:
+    """The limit; or, if that lies so far above the peak that the plot would be flat, a power of two."""
+    if limit is not None and peak * _FLAT >= limit:
+        return limit
+    return 1 << max(20, peak.bit_length())
 
 
 def cpu_reading(view: View) -> Reading:

@@ -68,7 +68,7 @@ def describe(pipe: Any) -> PipelineInfo:
 
 
 def _bytes(tensor: torch.Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
+    return int(tensor.numel() * tensor.element_size())
 
 
 def _tensors(model: torch.nn.Module) -> Iterator[torch.Tensor]:

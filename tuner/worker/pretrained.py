@@ -17,6 +17,8 @@ from tuner.worker.ownership import own_weights
 
 # What the libraries raise for a model that is not as it should be. Anything else passes through.
 _MODEL_ERRORS = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError)
+# The functions of diffusers that load one component; their argument ``name`` is the component's.
+_SUB_MODEL_LOADERS = ("load_sub_model", "load_single_file_sub_model")
 
 
 class LoadRefused(Exception):
@@ -26,6 +28,12 @@ class LoadRefused(Exception):
 def load_folder(ref: ModelRef, folder: Path, dtype: torch.dtype, allow_pickle: bool) -> Any:
     """A diffusers folder, without the network and without running its code. Raises LoadRefused."""
     index = read_index(folder)
+    pipeline = str(index["_class_name"]).removeprefix("Flax")
+    if not hasattr(diffusers, pipeline):
+        raise LoadRefused(
+            f"'{ref.name}' needs the pipeline {pipeline}, which diffusers {diffusers.__version__} does not have; "
+            "another version of diffusers may."
+        )
     _check_components(ref, folder, index, allow_pickle)
     options: dict[str, Any] = {name: None for name in LEFT_OUT if name in index}
     if "safety_checker" in index:
@@ -41,7 +49,7 @@ def load_folder(ref: ModelRef, folder: Path, dtype: torch.dtype, allow_pickle: b
             **options,
         )
     except _MODEL_ERRORS as error:
-        raise refusal(ref, error, component_names(index)) from error
+        raise refusal(ref, error) from error
     own_weights(pipe)
     return pipe
 
@@ -79,16 +87,30 @@ def _only_fp16_files(folder: Path, index: Mapping[str, Any]) -> bool:
     return bool(files) and all(".fp16." in file.name for file in files)
 
 
-def refusal(ref: ModelRef, error: Exception, components: tuple[str, ...]) -> Exception:
+def refusal(ref: ModelRef, error: Exception) -> Exception:
     """What to raise for an error of the libraries: a LoadRefused, or the error itself if memory ran out."""
     if outcome_of(error) is Outcome.OUT_OF_MEMORY:
         return error
     text = str(error)
-    guilty = next(
-        (name for name in components if f"/{name}" in text or f"'{name}'" in text or f" {name} " in text),
-        None,
+    if "mismatched_size" in text or "size mismatch" in text:
+        reason = "its weights do not fit its configuration"
+    else:
+        lines = text.strip().splitlines()
+        reason = (
+            f"{type(error).__name__}: {lines[0].strip().rstrip('.')[:300] if lines else 'no reason given'}"
+        )
+    guilty = _component_of(error)
+    return LoadRefused(
+        f"'{ref.name}' cannot be loaded: {f'{guilty} failed' if guilty else 'it failed'} ({reason})."
     )
-    lines = text.strip().splitlines()
-    reason = lines[0].strip().rstrip(".")[:300] if lines else "no reason given"
-    where = f"its {guilty} failed" if guilty else "the libraries refused it"
-    return LoadRefused(f"'{ref.name}' cannot be loaded: {where} ({type(error).__name__}: {reason}).")
+
+
+def _component_of(error: BaseException) -> str | None:
+    """The component that diffusers was loading when it failed: its messages do not always say so."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name in _SUB_MODEL_LOADERS:
+            name = trace.tb_frame.f_locals.get("name")
+            return f"its {name}" if isinstance(name, str) else None
+        trace = trace.tb_next
+    return None

@@ -44,6 +44,8 @@ class Session:
         self._model = ""
         self._loaded: Loaded | None = None
         self.phase: Phase | None = None
+        self._working = threading.Event()
+        threading.Thread(target=self._beat, name="pulse", daemon=True).start()
 
     # ------------------------------------------------------------------ loading
 
@@ -208,23 +210,22 @@ class Session:
 
     @contextmanager
     def _pulse(self) -> Iterator[None]:
-        done = threading.Event()
-
-        def beat() -> None:
-            while not done.wait(_PULSE_SECONDS):
-                try:
-                    allocated, reserved = self._meter.now()
-                    self._channel.send(Pulse(allocated=allocated, reserved=reserved))
-                except MemoryError:
-                    continue  # under a tight budget even this line may find no room; the next one may
-
-        thread = threading.Thread(target=beat, name="pulse", daemon=True)
-        thread.start()
+        self._working.set()
         try:
             yield
         finally:
-            done.set()
-            thread.join()
+            self._working.clear()
+
+    def _beat(self) -> None:
+        """The pulse: a thread of its own, started before any budget, since a thread started under one may hang."""
+        while self._working.wait():
+            time.sleep(_PULSE_SECONDS)
+            try:
+                allocated, reserved = self._meter.now()
+                if self._working.is_set():
+                    self._channel.send(Pulse(allocated=allocated, reserved=reserved))
+            except MemoryError:
+                continue  # under a tight budget even this line may find no room; the next one may
 
 
 class _Progress:

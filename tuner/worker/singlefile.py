@@ -84,7 +84,7 @@ def load_checkpoint(
             "checkpoint that holds everything, or the diffusers folder."
         ) from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError) as error:
-        raise refusal(ref, error, component_names(index)) from error
+        raise refusal(ref, error) from error
     own_weights(pipe)
     return pipe
 

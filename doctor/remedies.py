@@ -1,0 +1,99 @@
+"""Remedies that several checks share, in the commands of the machine that the facts describe."""
+
+from __future__ import annotations
+
+from doctor.compat import CU126, CU130, WheelIndex, wheel_index
+from doctor.facts import Facts, Gpu
+from doctor.finding import Remedy
+
+PIP = "python -m pip"
+"""Run with the interpreter of the program that generates images: "pip" alone may belong to another one."""
+
+DRIVER_PAGE = "https://www.nvidia.com/drivers"
+
+
+def pip_install(*requirements: str) -> str:
+    """The command that installs or upgrades ``requirements``."""
+    quoted = " ".join(f'"{name}"' if set(name) & set("<>=!~ ") else name for name in requirements)
+    return f"{PIP} install --upgrade {quoted}"
+
+
+def torch_from(index: WheelIndex, facts: Facts) -> Remedy:
+    """Replace torch, and what is built against it, by the newest build of an index."""
+    together = [
+        name for name in ("torch", "torchvision", "torchaudio") if facts.package(name) or name == "torch"
+    ]
+    names = " ".join(together)
+    return Remedy(
+        text=f"Replace torch by a build from the index {index.name} ({index.note}). "
+        "Uninstall first: pip would call the installed one good enough.",
+        commands=(f"{PIP} uninstall -y {names}", f"{PIP} install {names} --index-url {index.url}"),
+    )
+
+
+def torch_for_cards(facts: Facts, gpus: tuple[Gpu, ...]) -> Remedy:
+    """The torch that runs on all of ``gpus`` with the driver that is installed, or the driver update it
+    needs."""
+    capabilities = [gpu.capability for gpu in gpus if gpu.capability is not None]
+    if not capabilities:
+        return Remedy(
+            text="Install a CUDA build of torch: cu130 for GTX 16xx, RTX 20xx and newer (driver 580 or "
+            "newer), "
+            "cu126 for older cards or drivers. The first pair of commands is for cu130, the last line for "
+            "cu126.",
+            commands=(
+                *torch_from(CU130, facts).commands,
+                torch_from(CU126, facts).commands[-1],
+            ),
+        )
+    # The index for the oldest card serves the newer ones too, unless one of them needs a newer CUDA than it
+    # has.
+    oldest, newest = min(capabilities), max(capabilities)
+    index = wheel_index(oldest, facts.driver.version, facts.host.os)
+    if index is None:
+        return driver_update(facts, "525.60.13" if facts.host.os != "Windows" else "528.33")
+    if newest >= (10, 0) and index is CU126:
+        return Remedy(
+            text="No current torch build serves both the oldest and the newest of these cards: use two "
+            "environments, "
+            "one per card, and choose the card with CUDA_VISIBLE_DEVICES.",
+        )
+    return torch_from(index, facts)
+
+
+def driver_update(facts: Facts, floor: str) -> Remedy:
+    """How to get a driver of at least ``floor`` here."""
+    host = facts.host
+    branch = floor.split(".")[0]
+    if host.wsl:
+        return Remedy(
+            text=f"Update the NVIDIA driver of Windows to {branch} or newer ({DRIVER_PAGE}); inside WSL "
+            "none must be "
+            "installed. Then restart WSL.",
+            commands=("wsl --shutdown",),
+        )
+    if host.container:
+        return Remedy(
+            text=f"Update the NVIDIA driver of the host, outside this container, to {floor} or newer."
+        )
+    if host.os == "Windows":
+        return Remedy(text=f"Install driver {floor} or newer from {DRIVER_PAGE} and restart.")
+    return Remedy(
+        text=f"Install driver {floor} or newer, then restart.",
+        commands=_driver_commands(host.distribution, branch),
+    )
+
+
+def _driver_commands(distribution: str | None, branch: str) -> tuple[str, ...]:
+    name = (distribution or "").lower()
+    if "ubuntu" in name or "mint" in name or "pop!_os" in name:
+        return ("sudo ubuntu-drivers install", "sudo reboot")
+    if "debian" in name:
+        return ("sudo apt install nvidia-driver", "sudo reboot")
+    if "fedora" in name:
+        return ("sudo dnf install akmod-nvidia", "sudo reboot")
+    if "arch" in name or "manjaro" in name:
+        return ("sudo pacman -S nvidia", "sudo reboot")
+    if "suse" in name:
+        return (f"sudo zypper install 'nvidia-open-driver-G06-signed-kmp-default>={branch}'", "sudo reboot")
+    return ()
