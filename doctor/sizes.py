@@ -8,7 +8,20 @@ from doctor.errors import UsageError
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
-_UNITS = {"": 1, "B": 1, "KIB": KIB, "MIB": MIB, "GIB": GIB, "TIB": 2**40, "KB": KIB, "MB": MIB, "GB": GIB, "K": KIB, "M": MIB, "G": GIB}
+_UNITS = {
+    "": 1,
+    "B": 1,
+    "KIB": KIB,
+    "MIB": MIB,
+    "GIB": GIB,
+    "TIB": 2**40,
+    "KB": KIB,
+    "MB": MIB,
+    "GB": GIB,
+    "K": KIB,
+    "M": MIB,
+    "G": GIB,
+}
 _AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([A-Za-z]*)\s*")
 _SIZE = re.compile(r"\s*(\d{1,6})(?:\s*[xX×]\s*(\d{1,6}))?\s*")  # noqa: RUF001  (people paste the sign)
 
@@ -31,11 +44,15 @@ def parse_amount(text: str, whole: int | None = None) -> int:
     match = _AMOUNT.fullmatch(text)
     unit = match[2].upper() if match else ""
     if match is None or unit not in _UNITS:
-        raise UsageError(f"'{text}' is not an amount of memory; write for example 4GiB, 6000MiB or 0.5 (half of the device).")
+        raise UsageError(
+            f"'{text}' is not an amount of memory; write for example 4GiB, 6000MiB or 0.5 (half of the device)."
+        )
     number = float(match[1])
     if unit == "" and number <= 1:
         if whole is None:
-            raise UsageError(f"'{text}' is a fraction, but the memory of the device is not known; write for example 4GiB.")
+            raise UsageError(
+                f"'{text}' is a fraction, but the memory of the device is not known; write for example 4GiB."
+            )
         count = int(number * whole)
     elif unit == "":
         raise UsageError(f"'{text}' has no unit; write for example {text}GiB or {text}MiB.")
@@ -50,7 +67,9 @@ def parse_size(text: str) -> tuple[int, int]:
     """Read "512" (square) or "512x768" (width x height), in pixels. Raises UsageError."""
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise UsageError(f"'{text}' is not a picture size; write for example 512 or 512x768 (width x height in pixels).")
+        raise UsageError(
+            f"'{text}' is not a picture size; write for example 512 or 512x768 (width x height in pixels)."
+        )
     width = int(match[1])
     height = int(match[2]) if match[2] else width
     if width == 0 or height == 0:

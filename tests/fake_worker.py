@@ -34,9 +34,13 @@ def finish(channel: Channel, command: Generate) -> None:
         time.sleep(0.01)
         channel.send(Stepped(index=index + 1, total=steps, seconds=0.01))
         if channel.interrupted.is_set():
-            channel.send(Failed(outcome=Outcome.INTERRUPTED, message="Stopped on request.", phase=Phase.DENOISE))
+            channel.send(
+                Failed(outcome=Outcome.INTERRUPTED, message="Stopped on request.", phase=Phase.DENOISE)
+            )
             return
-    channel.send(PhaseEnded(phase=Phase.DENOISE, seconds=0.01 * steps, peak_allocated=1000 * command.request.width))
+    channel.send(
+        PhaseEnded(phase=Phase.DENOISE, seconds=0.01 * steps, peak_allocated=1000 * command.request.width)
+    )
     channel.send(Finished(seconds=0.01 * steps))
 
 
@@ -100,7 +104,9 @@ def main() -> None:
             if act == "refuses":
                 channel.send(Failed(outcome=Outcome.REFUSED, message="No such weights.", phase=Phase.LOAD))
                 continue
-            channel.send(Loaded(setup={"precision": command.settings.precision}, weights_bytes=1, native_size=64))
+            channel.send(
+                Loaded(setup={"precision": command.settings.precision}, weights_bytes=1, native_size=64)
+            )
         elif isinstance(command, Generate):
             ACTS[act](channel, command)
         else:

@@ -1,30 +1,74 @@
-"""A Stable Diffusion 1 architecture of 1.3 million parameters, as a folder of configurations without weights."""
+"""The builtin architectures with narrow layers: configurations without weights that compute in no time."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from tuner.models import BUILTIN_ROOT
 
-_SMALLER = {
-    "unet": {"block_out_channels": [32, 32, 64, 64], "attention_head_dim": 4, "cross_attention_dim": 32},
-    "vae": {"block_out_channels": [32, 32, 32, 32], "layers_per_block": 1, "sample_size": 64},
-    "text_encoder": {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_attention_heads": 2,
-        "num_hidden_layers": 2,
-        "projection_dim": 32,
-    },
+_CLIP = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "projection_dim": 32,
+}
+_T5 = {"d_model": 32, "d_ff": 64, "d_kv": 8, "num_heads": 4, "num_layers": 2}
+_VAE = {"block_out_channels": [32, 32, 32, 32], "layers_per_block": 1, "sample_size": 64}
+_OLD_UNET = {"block_out_channels": [32, 32, 64, 64], "attention_head_dim": 4, "cross_attention_dim": 32}
+_XL_UNET = {
+    "block_out_channels": [32, 32, 64],
+    "attention_head_dim": [2, 2, 4],
+    "transformer_layers_per_block": [1, 1, 2],
+    "cross_attention_dim": 64,
+    "addition_time_embed_dim": 8,
+    # Six time ids of 8 numbers and the pooled text of 32.
+    "projection_class_embeddings_input_dim": 80,
+}
+_SD3 = {
+    "num_attention_heads": 2,
+    "num_layers": 2,
+    "caption_projection_dim": 128,
+    "joint_attention_dim": 64,
+    "pooled_projection_dim": 64,
+}
+_FLUX = {
+    "num_attention_heads": 2,
+    "attention_head_dim": 32,
+    "axes_dims_rope": [8, 12, 12],
+    "num_layers": 1,
+    "num_single_layers": 2,
+    "joint_attention_dim": 32,
+    "pooled_projection_dim": 32,
+}
+_PIXART = {
+    "num_attention_heads": 2,
+    "attention_head_dim": 16,
+    "num_layers": 2,
+    "cross_attention_dim": 32,
+    "caption_channels": 32,
+}
+_SD3_PARTS = {"text_encoder": _CLIP, "text_encoder_2": _CLIP, "text_encoder_3": _T5 | {"d_model": 64}}
+_FLUX_PARTS = {"text_encoder": _CLIP, "text_encoder_2": _T5, "transformer": _FLUX, "vae": _VAE}
+NARROW: dict[str, dict[str, dict[str, Any]]] = {
+    "sd15": {"text_encoder": _CLIP, "unet": _OLD_UNET, "vae": _VAE},
+    "sd21": {"text_encoder": _CLIP, "unet": _OLD_UNET | {"attention_head_dim": [2, 2, 4, 4]}, "vae": _VAE},
+    "sdxl": {"text_encoder": _CLIP, "text_encoder_2": _CLIP, "unet": _XL_UNET, "vae": _VAE},
+    "sd3-medium": _SD3_PARTS | {"transformer": _SD3, "vae": _VAE},
+    "sd35-large": _SD3_PARTS | {"transformer": _SD3, "vae": _VAE},
+    "flux": _FLUX_PARTS,
+    "flux-schnell": _FLUX_PARTS,
+    "pixart-sigma": {"text_encoder": _T5, "transformer": _PIXART, "vae": _VAE},
 }
 
 
-def write_mini(folder: Path) -> Path:
-    """The builtin SD 1.5 with narrow layers, so that it computes in no time."""
-    shutil.copytree(BUILTIN_ROOT / "sd15", folder)
-    for name, changes in _SMALLER.items():
-        file = folder / name / "config.json"
+def write_mini(folder: Path, name: str = "sd15") -> Path:
+    """The builtin ``name`` with narrow layers, as a folder without weights."""
+    shutil.copytree(BUILTIN_ROOT / name, folder)
+    for part, changes in NARROW[name].items():
+        file = folder / part / "config.json"
         file.write_text(json.dumps(json.loads(file.read_bytes()) | changes))
     return folder

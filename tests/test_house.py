@@ -17,7 +17,9 @@ LONGEST_FILE = 400
 
 def heavy_modules_after(code: str) -> set[str]:
     """Which heavy packages a clean interpreter has loaded after running ``code``."""
-    script = f"{code}\nimport json, sys\nprint('\\n' + json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    script = (
+        f"{code}\nimport json, sys\nprint('\\n' + json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    )
     done = subprocess.run(
         [sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=120, check=False
     )
@@ -37,7 +39,16 @@ def run_command(*arguments: str) -> str:
 
 @pytest.mark.parametrize(
     "module",
-    ["doctor", "tuner.study", "tuner.runner", "tuner.knobs", "tuner.store", "tuner.models", "tui.cli", "tui.render_tune"],
+    [
+        "doctor",
+        "tuner.study",
+        "tuner.runner",
+        "tuner.knobs",
+        "tuner.store",
+        "tuner.models",
+        "tui.cli",
+        "tui.render_tune",
+    ],
 )
 def test_importing_the_house_imports_nothing_heavy(module):
     assert heavy_modules_after(f"import {module}") == set()

@@ -65,9 +65,17 @@ def decide(situation: Situation, asked: Asked, wish: Wish) -> Decision:
         path = str(found.path)
         notes.append(f"Using the profile of {name} (rung '{rung}'): {settings.text()}.")
         if side is not None and wish.width and wish.height and wish.width * wish.height > side**2:
-            notes.append(f"{wish.width}x{wish.height} lies beyond {side}x{side}, the largest size that tune proved here.")
+            notes.append(
+                f"{wish.width}x{wish.height} lies beyond {side}x{side}, the largest size that tune proved here."
+            )
     else:
-        why = "Profiles are not used" if found is None else f"There is {found.reason}" if found.reason.startswith("no ") else found.reason
+        why = (
+            "Profiles are not used"
+            if found is None
+            else f"There is {found.reason}"
+            if found.reason.startswith("no ")
+            else found.reason
+        )
         notes.append(f"{why}; using {settings.text()}. `sdoctor tune {name}` measures what is best here.")
     if asked.low_memory:
         settings = low_memory_settings(settings, target)
@@ -80,8 +88,8 @@ def decide(situation: Situation, asked: Asked, wish: Wish) -> Decision:
 
 def _low_memory_note(situation: Situation) -> str:
     if situation.target.is_cpu:
-        return "Low memory: the picture is decoded in tiles, which is slower; there is no GPU to move parts of the model from."
-    return "Low memory: parts of the model move between host memory and the GPU for every step, which is several times slower."
+        return "Low memory: the picture is decoded in tiles, which is slower; without a GPU there is nothing to offload from."
+    return "Low memory: parts of the model move between host memory and the GPU in every step, several times slower."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,14 +152,19 @@ class Result:
         if trace.outcome is Outcome.OUT_OF_MEMORY:
             raise NotInOrder(self._out_of_memory())
         where = f" in the phase '{trace.failed_in.value}'" if trace.failed_in else ""
-        what = "could not be used" if trace.outcome is Outcome.REFUSED else f"{trace.outcome.value.replace('_', ' ')}{where}"
+        what = (
+            "could not be used"
+            if trace.outcome is Outcome.REFUSED
+            else f"{trace.outcome.value.replace('_', ' ')}{where}"
+        )
         raise NotInOrder(f"{self.situation.model.name}: {what}: {trace.message}")
 
     def _out_of_memory(self) -> str:
         name, budget = self.situation.model.name, self.situation.budget
         available = f" ({gib(budget)} to use)" if budget is not None else ""
         if self.fold.trace.failed_in is Phase.LOAD:
-            return f"Out of memory while loading {name}{available}: give more memory, or take a smaller model or --precision bf16."
+            advice = "give more memory, or take a smaller model or --precision bf16"
+            return f"Out of memory while loading {name}{available}: {advice}."
         frugal = self.decision.settings.vae_tiling == "on"
         advice = "take a smaller --size" if frugal else "add --low-memory, or take a smaller --size"
         phase = self.fold.trace.failed_in

@@ -9,23 +9,31 @@ from tui.situation import Situation
 from tuner.events import Event
 from tuner.generation import Generation, Wish
 from tuner.probe import TraceFold
+from tuner.settings import Request
 
 if TYPE_CHECKING:
     from tui.generating import Decision
 
 
 def run_on_screen(generation: Generation, situation: Situation, decision: Decision, wish: Wish) -> TraceFold:
-    """Run the generation under the Textual screen; returns when the user leaves it."""
+    """Run the generation under the Textual screen; returns when the user leaves it.
+
+    Raises what broke the stream of events, as the plain run does.
+    """
     from tui.app import GenerateJob, run_generate
 
     fold = TraceFold()
 
-    def start() -> Iterator[Event]:
+    def start() -> Iterator[Event | Request]:
+        request: Request | None = None
         for event in generation.events():
             fold.add(event)
             yield event
+            if request is None and generation.request is not None:
+                request = generation.request
+                yield request
 
-    run_generate(
+    result = run_generate(
         GenerateJob(
             model=situation.model.name,
             prompt=wish.prompt,
@@ -37,10 +45,12 @@ def run_on_screen(generation: Generation, situation: Situation, decision: Decisi
             batch=wish.batch,
             note=" ".join(decision.notes),
             budget_bytes=situation.budget,
+            device=situation.target.device,
             start=start,
             interrupt=generation.interrupt,
             pid=generation.pid,
-            auto_exit=False,
         )
     )
+    if result.error is not None:
+        raise result.error
     return fold

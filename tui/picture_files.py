@@ -21,10 +21,16 @@ class PictureFiles:
         self._file = path if output and path.suffix.lower() == ".png" and not path.is_dir() else None
         self._folder = path.parent if self._file else path
         if output and self._file is None and path.suffix and not path.is_dir():
-            raise UsageError(f"Pictures are written as PNG: --output {output} must end in .png, or be a folder.")
-        existing = next((folder for folder in (self._folder, *self._folder.absolute().parents) if folder.exists()), None)
+            raise UsageError(
+                f"Pictures are written as PNG: --output {output} must end in .png, or be a folder."
+            )
+        existing = next(
+            (folder for folder in (self._folder, *self._folder.absolute().parents) if folder.exists()), None
+        )
         if existing is None or not existing.is_dir() or not os.access(existing, os.W_OK):
-            raise UsageError(f"No picture can be written to {self._folder.absolute()}: the folder is not writable.")
+            raise UsageError(
+                f"No picture can be written to {self._folder.absolute()}: the folder is not writable."
+            )
 
     def __call__(self, request: Request) -> tuple[str, ...]:
         """One absolute path per picture of the request."""

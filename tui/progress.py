@@ -71,7 +71,8 @@ class Bar:
 
 
 def _line(number: int, trial: Trial) -> str:
-    text = f"trial {number}: {trial.settings.text()} at {trial.width}x{trial.height}: {trial.outcome.value.replace('_', ' ')}"
+    outcome = trial.outcome.value.replace("_", " ")
+    text = f"trial {number}: {trial.settings.text()} at {trial.width}x{trial.height}: {outcome}"
     if trial.seconds_per_image is not None:
         text += f", {trial.seconds_per_image:.2f} s per image of {trial.steps} steps"
     if trial.peak_bytes is not None:

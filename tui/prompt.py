@@ -16,7 +16,9 @@ def read_prompt(prompt: str | None, file: str | None) -> str:
     if prompt is not None and file is not None:
         raise UsageError("Give the prompt or --prompt-file, not both.")
     if prompt is None and file is None:
-        raise UsageError('There is nothing to draw; give a prompt, for example: sdoctor generate "a red circle".')
+        raise UsageError(
+            'There is nothing to draw; give a prompt, for example: sdoctor generate "a red circle".'
+        )
     text = prompt if prompt is not None else _from_file(str(file))
     text = text.strip()
     if not text:

@@ -91,7 +91,11 @@ def _verdict(result: Result) -> list[str]:
         return ["No settings worked."]
     lines = [f"Fastest: {result.best.settings.text()}"]
     if result.speedup is not None:
-        lines[0] += f" - {result.speedup:.2f} times diffusers' default ({result.baseline.settings.text()})" if result.baseline else ""
+        lines[0] += (
+            f" - {result.speedup:.2f} times diffusers' default ({result.baseline.settings.text()})"
+            if result.baseline
+            else ""
+        )
     elif result.baseline is not None:
         lines[0] += f" - diffusers' default ended with: {_OUTCOMES[result.baseline.outcome]}"
     lines += [_edge_line(item.rung.name, item.edge) for item in result.ladder if item.edge is not None]

@@ -77,7 +77,9 @@ class Generation:
         try:
             for event in self._all():
                 if self._interrupts and isinstance(event, Failed) and event.outcome is Outcome.CRASHED:
-                    yield Failed(outcome=Outcome.INTERRUPTED, message="Stopped on request.", phase=event.phase)
+                    yield Failed(
+                        outcome=Outcome.INTERRUPTED, message="Stopped on request.", phase=event.phase
+                    )
                 else:
                     yield event
         finally:

@@ -55,7 +55,9 @@ class Lab:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -129,7 +131,9 @@ class Lab:
             runs.insert(0, 1)
         for steps in runs:
             fold = TraceFold(loaded.setup)
-            last = self._listen(Generate(request=self._request(probe, steps)), Limits(total=probe.limit_seconds), fold)
+            last = self._listen(
+                Generate(request=self._request(probe, steps)), Limits(total=probe.limit_seconds), fold
+            )
             if isinstance(last, Failed):
                 if last.outcome is not Outcome.REFUSED:
                     self.close()

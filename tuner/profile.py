@@ -98,10 +98,14 @@ def decode_profile(content: bytes, where: str) -> Profile:
     try:
         schema = msgspec.json.decode(content, type=_SchemaOnly).schema
         if schema != SCHEMA:
-            raise NotInOrder(f"The profile {where} has the schema {schema!r}, and this sdoctor reads {SCHEMA!r}; tune again.")
+            raise NotInOrder(
+                f"The profile {where} has the schema {schema!r}, and this sdoctor reads {SCHEMA!r}; tune again."
+            )
         profile: Profile = msgspec.json.decode(content, type=Profile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotInOrder(f"The profile {where} cannot be read ({error}); delete it and tune again.") from error
+        raise NotInOrder(
+            f"The profile {where} cannot be read ({error}); delete it and tune again."
+        ) from error
     return profile
 
 

@@ -81,7 +81,9 @@ class Worker:
         self._commands = command_write
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._lock = threading.Lock()
-        self._reader = threading.Thread(target=self._read, args=(event_read,), name="worker-events", daemon=True)
+        self._reader = threading.Thread(
+            target=self._read, args=(event_read,), name="worker-events", daemon=True
+        )
         self._reader.start()
         self.ready: Ready | None = None
         self.usable = True

@@ -56,7 +56,9 @@ def match(model: str, fingerprint: Fingerprint) -> Match:
             return Match(profile=profile, reason="", path=path)
         outdated.append(f"made with {', '.join(fingerprint.differences(profile.fingerprint))}")
     if outdated:
-        return Match(profile=None, reason=f"the profile of {model} does not match this machine: {outdated[-1]}")
+        return Match(
+            profile=None, reason=f"the profile of {model} does not match this machine: {outdated[-1]}"
+        )
     if broken:
         return Match(profile=None, reason=broken[-1].rstrip("."))
     return Match(profile=None, reason=f"no profile of {model} on this machine yet")

@@ -53,10 +53,14 @@ def choose_target(facts: Facts, wanted: str | None = None) -> Target:
         return _cpu_target(facts)
     if wanted == "cuda" or (wanted.startswith("cuda:") and wanted[5:].isdigit()):
         if not _cuda_is_usable(facts):
-            raise UsageError(f"The device '{wanted}' cannot be used: {_why_no_cuda(facts)} `sdoctor check` tells more.")
+            raise UsageError(
+                f"The device '{wanted}' cannot be used: {_why_no_cuda(facts)} `sdoctor check` tells more."
+            )
         index = int(wanted[5:] or 0) if wanted != "cuda" else 0
         if index >= len(facts.gpus or ()):
-            raise UsageError(f"There is no device '{wanted}': this machine has {len(facts.gpus or ())} GPU(s), counted from 0.")
+            raise UsageError(
+                f"There is no device '{wanted}': this machine has {len(facts.gpus or ())} GPU(s), counted from 0."
+            )
         return _cuda_target(facts, index)
     raise UsageError(f"'{wanted}' is not a device; write auto, cpu, cuda or cuda:N.")
 

@@ -100,11 +100,19 @@ def learn_words() -> tuple[dict[str, int], list[tuple[str, str]]]:
 
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    trainer = trainers.BpeTrainer(vocab_size=4096, min_frequency=1, end_of_word_suffix="</w>", show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=4096, min_frequency=1, end_of_word_suffix="</w>", show_progress=False
+    )
     tokenizer.train_from_iterator(words(), trainer)
     merges = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = [*alphabet, *(sign + "</w>" for sign in alphabet), *("".join(pair) for pair in merges), START, END]
+    tokens = [
+        *alphabet,
+        *(sign + "</w>" for sign in alphabet),
+        *("".join(pair) for pair in merges),
+        START,
+        END,
+    ]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     return vocabulary, merges
 

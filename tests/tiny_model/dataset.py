@@ -6,10 +6,17 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
-
 from tiny_model.phrasing import HELD_OUT_PATTERNS, PATTERNS, phrase
 from tiny_model.render import render
-from tiny_model.scene import Scene, held_out, is_held_out, lay_out, one_shape_scene, random_scene, training_scene
+from tiny_model.scene import (
+    Scene,
+    held_out,
+    is_held_out,
+    lay_out,
+    one_shape_scene,
+    random_scene,
+    training_scene,
+)
 
 TRAINING_SEED = 20_000
 EVALUATION_SEED = 77

@@ -18,8 +18,16 @@ SAME_SHAPE = {
     "diamond": ("diamond", "diamond", "rhombus"),
     "heart": ("heart",),
 }
-SAME_COLOUR = {"gray": ("gray", "grey"), "purple": ("purple", "purple", "violet"), "cyan": ("cyan", "cyan", "turquoise")}
-SAME_SIZE = {"small": ("small", "small", "little", "tiny"), "large": ("large", "large", "big", "huge"), "medium": ("", "", "", "medium")}
+SAME_COLOUR = {
+    "gray": ("gray", "grey"),
+    "purple": ("purple", "purple", "violet"),
+    "cyan": ("cyan", "cyan", "turquoise"),
+}
+SAME_SIZE = {
+    "small": ("small", "small", "little", "tiny"),
+    "large": ("large", "large", "big", "huge"),
+    "medium": ("", "", "", "medium"),
+}
 PLURAL = {"cross": "crosses", "box": "boxes", "plus": "pluses", "rhombus": "rhombuses"}
 NUMBER = {2: ("two", "two", "2"), 3: ("three", "three", "3")}
 PLACE_WORDS = {
@@ -40,10 +48,17 @@ RELATION_WORDS = {
     "right of": ("right of", "to the right of", "on the right of"),
 }
 _ARTICLE = re.compile(r"\ba (?=[aeiou])")
-OPENINGS = ("a picture of ", "a drawing of ", "an image of ", "a photo of ", "an illustration of ", "draw ", "")
+OPENINGS = (
+    "a picture of ",
+    "a drawing of ",
+    "an image of ",
+    "a photo of ",
+    "an illustration of ",
+    "draw ",
+    "",
+)
 # Words that need no picture of their own but that people write.
-EXTRA_WORDS = ("color colored colour simple flat plain shape shapes thing and the with one that is show me please "
-               "nothing empty only just very bright dark light beautiful nice cat dog house tree sky").split()  # fmt: skip
+EXTRA_WORDS = ["color", "colored", "colour", "simple", "flat", "plain", "shape", "shapes", "thing", "and", "the", "with", "one", "that", "is", "show", "me", "please", "nothing", "empty", "only", "just", "very", "bright", "dark", "light", "beautiful", "nice", "cat", "dog", "house", "tree", "sky"]  # fmt: skip
 
 Pattern = Callable[[str, str], str]
 PATTERNS: tuple[Pattern, ...] = (
@@ -89,13 +104,42 @@ def colour_word(colour: str, rng: random.Random) -> str:
 
 def words() -> list[str]:
     """Every word that the phrasings can produce, sorted."""
-    found = {"a", "an", "on", "in", "of", "to", "at", "background", "against", "front", "there", "is", *EXTRA_WORDS}
+    found = {
+        "a",
+        "an",
+        "on",
+        "in",
+        "of",
+        "to",
+        "at",
+        "background",
+        "against",
+        "front",
+        "there",
+        "is",
+        *EXTRA_WORDS,
+    }
     for table in (SAME_SHAPE, SAME_COLOUR, SAME_SIZE, NUMBER, PLACE_WORDS, RELATION_WORDS):
         for ways in table.values():
             found.update(word for way in ways for word in way.split())
     found.update(plural(word) for ways in SAME_SHAPE.values() for word in ways)
     found.update(word for opening in OPENINGS for word in opening.split())
-    found.update(("red orange yellow green cyan blue purple pink brown black white gray").split())
+    found.update(
+        [
+            "red",
+            "orange",
+            "yellow",
+            "green",
+            "cyan",
+            "blue",
+            "purple",
+            "pink",
+            "brown",
+            "black",
+            "white",
+            "gray",
+        ]
+    )
     return sorted(word for word in found if word.isalpha())
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
-
 from tiny_model.scene import COLOURS, Placed
 
 _OVERSAMPLING = 4
@@ -32,7 +31,9 @@ def render(things: Sequence[Placed], background: str, side: int = 128) -> np.nda
             else:
                 draw.ellipse(box, outline=colour, width=round(RING_WIDTH * radius))
         else:
-            draw.polygon([(x + radius * px, y + radius * py) for px, py in OUTLINES[thing.shape]()], fill=colour)
+            draw.polygon(
+                [(x + radius * px, y + radius * py) for px, py in OUTLINES[thing.shape]()], fill=colour
+            )
     return np.asarray(image.reduce(_OVERSAMPLING))
 
 
@@ -59,7 +60,20 @@ def _star() -> Points:
 
 def _cross() -> Points:
     a, b = 0.32, 0.95
-    return [(-a, -b), (a, -b), (a, -a), (b, -a), (b, a), (a, a), (a, b), (-a, b), (-a, a), (-b, a), (-b, -a), (-a, -a)]
+    return [
+        (-a, -b),
+        (a, -b),
+        (a, -a),
+        (b, -a),
+        (b, a),
+        (a, a),
+        (a, b),
+        (-a, b),
+        (-a, a),
+        (-b, a),
+        (-b, -a),
+        (-a, -a),
+    ]
 
 
 def _heart() -> Points:

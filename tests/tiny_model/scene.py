@@ -180,6 +180,12 @@ def _row(
     for index in range(group.count):
         offset = (index - (group.count - 1) / 2) * step
         placed.append(
-            Placed(group.shape, group.colour, x + (0 if upright else offset), y + (offset if upright else 0), radius)
+            Placed(
+                group.shape,
+                group.colour,
+                x + (0 if upright else offset),
+                y + (offset if upright else 0),
+                radius,
+            )
         )
     return placed

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-
 from tiny_model.architecture import VAE
 from tiny_model.checkpoints import Checkpoint
 from tiny_model.dataset import picture, training_scenes
@@ -40,7 +39,11 @@ def train_vae(folder: Path, seed: int) -> AutoencoderKL:
     for step in range(start, total):
         assert pool is not None
         for group in optimizer.param_groups:
-            group["lr"] = _RATE * min(1.0, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / total)))
+            group["lr"] = (
+                _RATE
+                * min(1.0, (step + 1) / 100)
+                * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / total)))
+            )
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         loss = _loss(vae, _batch(pool, step, generator), generator)
         optimizer.zero_grad(set_to_none=True)
@@ -73,8 +76,12 @@ def _batch(pool: torch.Tensor, step: int, generator: torch.Generator) -> torch.T
     chosen = torch.randint(len(pool), (_FULL_BATCH if whole else _CROP_BATCH,), generator=generator)
     pictures = to_model(pool[chosen])
     if not whole:
-        corners = torch.randint(0, pictures.shape[-1] - _CROP + 1, (len(chosen), 2), generator=generator).tolist()
-        pictures = torch.stack([p[:, y : y + _CROP, x : x + _CROP] for p, (y, x) in zip(pictures, corners, strict=True)])
+        corners = torch.randint(
+            0, pictures.shape[-1] - _CROP + 1, (len(chosen), 2), generator=generator
+        ).tolist()
+        pictures = torch.stack(
+            [p[:, y : y + _CROP, x : x + _CROP] for p, (y, x) in zip(pictures, corners, strict=True)]
+        )
     return pictures.flip(-1) if torch.rand((), generator=generator) < 0.5 else pictures
 
 
@@ -98,7 +105,9 @@ def normalise(vae: AutoencoderKL) -> None:
     After it latents have mean 0 and deviation 1 per channel, so the scaling factor is 1. Exact: the pictures
     that come out do not change.
     """
-    latents = torch.cat([vae.encode(to_model(part)).latent_dist.mean for part in _pictures(256, first=9).split(32)])
+    latents = torch.cat(
+        [vae.encode(to_model(part)).latent_dist.mean for part in _pictures(256, first=9).split(32)]
+    )
     mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     channels = len(mean)
     before, after = vae.quant_conv, vae.post_quant_conv

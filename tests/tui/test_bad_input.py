@@ -6,7 +6,7 @@ import pytest
 from command import sdoctor, sentence_of
 
 CALLS = [
-    (("tune", "x),
+    (("tune", "builtin:sd51"), 2, "There is no builtin model 'sd51'; there are builtin:sd"),
     (("tune", "/no/such/folder"), 2, "/no/such/folder"),
     (("tune", "--memory", "lots"), 2, "'lots' is not an amount of memory"),
     (("tune", "--memory", "4"), 2, "'4' has no unit; write for example 4GiB"),
@@ -19,17 +19,29 @@ CALLS = [
     (("generate", "--prompt-file", "nowhere.txt"), 2, "The prompt file nowhere.txt does not exist."),
     (("generate", "x", "--prompt-file", "nowhere.txt"), 2, "Give the prompt or --prompt-file, not both."),
     (("generate", "x", "--output", "picture.jpg"), 2, "Pictures are written as PNG"),
-    (("generate", "x", "--precision", "fp12"), 2, "precision=fp12 does not exist; the values are fp32, fp16, bf16"),
+    (
+        ("generate", "x", "--precision", "fp12"),
+        2,
+        "precision=fp12 does not exist; the values are fp32, fp16, bf16",
+    ),
     (("generate", "x", "--settings", "speed=11"), 2, "There is no setting 'speed'"),
     (("generate", "x", "--settings", "vae_tiling"), 2, "'vae_tiling' is not a setting; write name=value"),
     (("generate", "x", "--settings", "threads=many"), 2, "threads=many is not a number of threads"),
-    (("generate", "x", "--settings", "compile=inductor"), 2, "compile=inductor is not offered by this version"),
+    (
+        ("generate", "x", "--settings", "compile=inductor"),
+        2,
+        "compile=inductor is not offered by this version",
+    ),
     (("generate", "x", "--steps", "0"), 2, "Invalid value for '--steps'"),
     (("paint", "x"), 2, "No such command 'paint'"),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "code", "words"), CALLS, ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    CALLS,
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
 def test_one_sentence_and_the_right_exit_code(arguments, code, words, tmp_path):
     done = sdoctor(*arguments, home=tmp_path)
     assert words in sentence_of(done)

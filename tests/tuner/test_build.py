@@ -28,7 +28,7 @@ from tuner.worker.singlefile import load_checkpoint
 #   zero123plus_model_structure.md (Zero123Plus has SD 2.1's parts).
 # SDXL U-Net 2,567,463,684 and text encoders of 817,720,320 together, PixArt-Sigma 610,856,096, T5-XXL encoder
 #   4,762,310,656, SD3-medium 2,028,328,000 with text encoders 123,650,304 and 694,659,840, FLUX.1-dev
-#   11,901,408,320 and schnell 11,891,178,560: tables and logs in public repositories that count the checkpoints.
+#   11,901,408,320 and schnell 11,891,178,560: tables and logs in public repositories that count checkpoints.
 # SD3.5-large: 8.06 billion in public model tables (stabilityai/stable-diffusion-3.5-large says 8.1 billion).
 CLIP_L, CLIP_L_PROJECTED, BIG_G, T5 = 123_060_480, 123_650_304, 694_659_840, 4_762_310_656
 VAE_4, VAE_16 = 83_653_863, 83_819_683
@@ -105,7 +105,8 @@ def test_any_prompt_becomes_ids_that_the_encoders_know(name):
             prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
         ).input_ids
         assert ids.shape == (len(prompts), length)
-        assert 0 <= ids.min() and ids.max() < config["vocab_size"]
+        assert ids.min() >= 0
+        assert ids.max() < config["vocab_size"]
         end = tokenizer.eos_token_id
         assert all(end in row for row in ids.tolist())
         if config["model_type"] == "clip_text_model":
@@ -184,6 +185,16 @@ def test_pictures_from_random_weights_are_finite_and_not_flat(mini, precision):
     assert image.float().std() > 0.01
 
 
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_every_kind_of_builtin_makes_a_picture(name, tmp_path):
+    folder = write_mini(tmp_path / "narrow", name)
+    pipe = load_pipeline(ModelRef(kind=ModelKind.BUILTIN, name="builtin:narrow", path=folder), torch.bfloat16)
+    image = picture(pipe)
+    assert image.shape == (1, 3, 64, 64)
+    assert image.isfinite().all()
+    assert image.float().std() > 0.001
+
+
 def test_random_weights_are_the_same_every_time_and_differ_between_parts(mini):
     first, second = load_pipeline(mini, torch.bfloat16), load_pipeline(mini, torch.bfloat16)
     assert_same(first, second)
@@ -252,7 +263,7 @@ def test_what_cannot_be_built_names_the_component(mini, tmp_path):
     (folder / "unet" / "config.json").write_text(
         json.dumps(config | {"down_block_types": ["NoSuchBlock"] * 4})
     )
-    with pytest.raises(LoadRefused, match="^builtin:mini cannot be built: its unet could not be built: "):
+    with pytest.raises(LoadRefused, match=r"^builtin:mini cannot be built: its unet could not be built: "):
         load_pipeline(ModelRef(kind=ModelKind.BUILTIN, name="builtin:mini", path=folder), torch.bfloat16)
 
 
@@ -307,7 +318,8 @@ def test_folders_name_the_component_that_is_wrong(broken):
     weights = broken / "vae" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     assert refusal(broken) == (
-        f"'{broken}' cannot be loaded: {weights.name} of its vae is cut off before its end; download it again."
+        f"'{broken}' cannot be loaded: {weights.name} of its vae is cut off before its end; "
+        "download it again."
     )
     weights.unlink()
     assert (
@@ -348,8 +360,8 @@ def test_a_pipeline_that_diffusers_does_not_know(broken):
     index = json.loads((broken / "model_index.json").read_bytes())
     (broken / "model_index.json").write_text(json.dumps(index | {"_class_name": "NewestPipeline"}))
     assert refusal(broken) == (
-        f"'{broken}' needs the pipeline NewestPipeline, which diffusers {diffusers.__version__} does not have; "
-        "another version of diffusers may."
+        f"'{broken}' needs the pipeline NewestPipeline, which diffusers {diffusers.__version__} does not "
+        "have; another version of diffusers may."
     )
 
 
@@ -383,8 +395,8 @@ def test_a_single_file_gives_back_its_weights(saved, mini, tmp_path):
     assert torch.equal(picture(loaded), picture(pipe))
     assert loaded.safety_checker is None
     assert describe(loaded).remarks == (
-        "The tokenizer knows 514 of the 49408 tokens of its encoder, so prompts are not understood: good for speed "
-        "and memory, not for judging pictures.",
+        "The tokenizer knows 514 of the 49408 tokens of its encoder, so prompts are not understood: good for "
+        "speed and memory, not for judging pictures.",
     )
 
 
@@ -395,8 +407,8 @@ def test_a_part_of_a_pipeline_in_a_single_file_says_what_is_missing(saved, mini,
     with pytest.raises(LoadRefused) as caught:
         load_checkpoint(resolve(str(file)), file, mini.path, torch.bfloat16, vocabulary=None)
     assert str(caught.value) == (
-        f"'{file}' holds only a part of a pipeline: its text_encoder is missing; use a checkpoint that holds everything, "
-        "or the diffusers folder."
+        f"'{file}' holds only a part of a pipeline: its text_encoder is missing; use a checkpoint that holds "
+        "everything, or the diffusers folder."
     )
 
 

@@ -1,4 +1,4 @@
-"""The hub, played by a small server on this machine: what is fetched, what is refused, what the cache serves."""
+"""The hub, played by a small server: what is fetched, what is refused, what the cache serves."""
 
 from __future__ import annotations
 
@@ -122,7 +122,8 @@ def test_models_of_the_hub(hub, tmp_path):
     assert answers == {
         "good/mini": "StableDiffusionPipeline",
         "gated/model": (
-            "'gated/model' is given only to those who accept its terms: do so on huggingface.co, then run `hf auth login`."
+            "'gated/model' is given only to those who accept its terms: do so on huggingface.co, "
+            "then run `hf auth login`."
         ),
         "missing/model": (
             "There is no model 'missing/model' on huggingface.co (or it is private), and no such folder here."

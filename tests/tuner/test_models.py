@@ -136,8 +136,8 @@ def test_pickles_are_refused_unless_allowed(tmp_path):
     (folder / "unet").mkdir()
     (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"\x80\x02")
     assert refused(str(folder)) == (
-        f"'{folder}' has its unet only as diffusion_pytorch_model.bin, a pickle, which can run any code when it is "
-        "opened; convert it to .safetensors, or allow it with --allow-pickle if you trust its source."
+        f"'{folder}' has its unet only as diffusion_pytorch_model.bin, a pickle, which can run any code "
+        "when it is opened; convert it to .safetensors, or allow it with --allow-pickle if you trust its source."
     )
     assert resolve(str(folder), allow_pickle=True).kind is ModelKind.FOLDER
 

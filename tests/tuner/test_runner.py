@@ -108,7 +108,11 @@ def test_a_refused_load_is_no_crash(monkeypatch):
     monkeypatch.setenv("FAKE_WORKER", "refuses")
     with lab() as here:
         trial = here.run(probe())
-    assert (trial.outcome, trial.failed_in, trial.message) == (Outcome.REFUSED, Phase.LOAD, "No such weights.")
+    assert (trial.outcome, trial.failed_in, trial.message) == (
+        Outcome.REFUSED,
+        Phase.LOAD,
+        "No such weights.",
+    )
 
 
 def test_settings_that_can_be_changed_in_place_keep_the_worker():
@@ -187,7 +191,9 @@ def test_no_orphan_when_the_owner_is_killed():
         "time.sleep(60)\n"
     )
     owner = subprocess.Popen(
-        [sys.executable, "-P", "-c", script], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(TESTS)}
+        [sys.executable, "-P", "-c", script],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
     )
     worker = int(owner.stdout.readline())
     assert not is_gone(worker)

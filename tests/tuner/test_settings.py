@@ -134,7 +134,7 @@ def test_targets(monkeypatch):
     gpu = choose_target(with_card)
     assert (gpu.device, gpu.memory_free, gpu.fast_bf16) == ("cuda:0", 11 * GIB, False)
     assert choose_target(with_card, "cpu").device == "cpu"
-    with pytest.raises(UsageError, match="This machine has 1 GPU|this machine has 1 GPU"):
+    with pytest.raises(UsageError, match="this machine has 1 GPU"):
         choose_target(with_card, "cuda:1")
     # A card without a torch that can use it is not a target.
     assert choose_target(Facts(gpus=(card,), torch=TorchBuild(version="2.13.0+cpu"))).device == "cpu"

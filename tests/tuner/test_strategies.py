@@ -19,7 +19,15 @@ from tuner.strategy.largest import LimitKind
 from tuner.study import Study, conclude, next_probe
 from tuner.target import Target
 
-CPU = Target(device="cpu", name="test", memory_total=8 * GIB, memory_free=4 * GIB, fast_bf16=True, cores=4, default_threads=4)
+CPU = Target(
+    device="cpu",
+    name="test",
+    memory_total=8 * GIB,
+    memory_free=4 * GIB,
+    fast_bf16=True,
+    cores=4,
+    default_threads=4,
+)
 
 
 def goal(**changes) -> Goal:
@@ -168,7 +176,11 @@ def test_a_slow_machine_is_not_driven_to_the_memory_edge():
 
 def _probe(trial: Trial) -> Probe:
     return Probe(
-        purpose=trial.purpose, settings=trial.settings, width=trial.width, height=trial.height, steps=trial.steps
+        purpose=trial.purpose,
+        settings=trial.settings,
+        width=trial.width,
+        height=trial.height,
+        steps=trial.steps,
     )
 
 

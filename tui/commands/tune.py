@@ -19,19 +19,35 @@ def tune(
         str, typer.Argument(help="builtin:NAME, a diffusers folder, a .safetensors file, or a hub id.")
     ] = "builtin:tiny",
     memory: Annotated[
-        str | None, typer.Option("--memory", help="Use at most this much: 4GiB, 6000MiB, 0.5 (default: what is free).")
+        str | None,
+        typer.Option("--memory", help="Use at most this much: 4GiB, 6000MiB, 0.5 (default: what is free)."),
     ] = None,
     size: Annotated[
-        str | None, typer.Option("--size", help="Picture size at which settings are compared (default: the model's own).")
+        str | None,
+        typer.Option(
+            "--size", help="Picture size at which settings are compared (default: the model's own)."
+        ),
     ] = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, max=1000, help="Denoising steps of a timed run.")] = 4,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, max=1000, help="Denoising steps of a timed run.")
+    ] = 4,
     batch: Annotated[int, typer.Option("--batch", min=1, max=64, help="Pictures per run.")] = 1,
-    step: Annotated[int, typer.Option("--step", min=8, help="Pixels between two sizes that are told apart.")] = 64,
-    max_size: Annotated[int, typer.Option("--max-size", min=64, help="Largest side to try, in pixels.")] = 4096,
+    step: Annotated[
+        int, typer.Option("--step", min=8, help="Pixels between two sizes that are told apart.")
+    ] = 64,
+    max_size: Annotated[
+        int, typer.Option("--max-size", min=64, help="Largest side to try, in pixels.")
+    ] = 4096,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
-    run_limit: Annotated[float, typer.Option("--run-limit", min=1, help="Seconds that one run may take.")] = 120.0,
-    time_limit: Annotated[float, typer.Option("--time-limit", min=0.1, help="Minutes that the study may take.")] = 20.0,
-    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Load weights that can run code.")] = False,
+    run_limit: Annotated[
+        float, typer.Option("--run-limit", min=1, help="Seconds that one run may take.")
+    ] = 120.0,
+    time_limit: Annotated[
+        float, typer.Option("--time-limit", min=0.1, help="Minutes that the study may take.")
+    ] = 20.0,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Load weights that can run code.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Find the fastest settings that work here and the largest resolution that really works."""
@@ -113,7 +129,9 @@ def _goal(
     factor = loaded.size_factor
     for name, value in (("--size", width), ("--size", height), ("--step", step)):
         if value % factor:
-            raise UsageError(f"{name} {value} cannot be used: {situation.model.name} needs multiples of {factor} pixels.")
+            raise UsageError(
+                f"{name} {value} cannot be used: {situation.model.name} needs multiples of {factor} pixels."
+            )
     if max(width, height) > max_size:
         raise UsageError(f"--size {width}x{height} lies above --max-size {max_size}.")
     return Goal(

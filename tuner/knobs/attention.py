@@ -30,7 +30,7 @@ def _apply(pipe: Any, value: Value, _device: str) -> str | None:
             return "attention=sliced changes nothing: this model's transformer cannot slice its attention"
         pipe.unet.set_attention_slice("auto")
     elif value == "xformers":
-        denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+        denoiser: Any = getattr(pipe, "unet", None) or pipe.transformer
         denoiser.enable_xformers_memory_efficient_attention()
     # A fresh pipeline computes with the fused attention by itself. diffusers' set_default_attn_processor()
     # would not restore that: it installs the older processor that writes the whole score matrix.

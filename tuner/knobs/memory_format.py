@@ -37,7 +37,11 @@ def _read(pipe: Any) -> str:
     for module in _convolutional(pipe):
         for part in module.modules():
             # A 1x1 kernel counts as both formats, so only larger ones tell.
-            if isinstance(part, torch.nn.Conv2d) and part.weight.dim() == 4 and min(part.weight.shape[1:]) > 1:
+            if (
+                isinstance(part, torch.nn.Conv2d)
+                and part.weight.dim() == 4
+                and min(part.weight.shape[1:]) > 1
+            ):
                 last = part.weight.is_contiguous(memory_format=torch.channels_last)
                 formats.add("channels_last" if last else "contiguous")
     return "+".join(sorted(formats)) or "contiguous"

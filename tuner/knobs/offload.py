@@ -53,7 +53,8 @@ def _read(pipe: Any) -> str:
 
 KNOB = Knob(
     name="offload",
-    about="Parts of the model wait in host memory: 'model' moves whole components, 'group' layer by layer, 'sequential' every leaf (least memory, slowest).",
+    about="Parts of the model wait in host memory: 'model' moves whole components, 'group' layer by layer, "
+    "'sequential' every leaf (least memory, slowest).",
     values=("none", "model", "group", "sequential"),
     # Never faster than a model that fits: a matter of the ladder, not of the search for speed.
     candidates=lambda _target: (),

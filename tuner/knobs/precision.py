@@ -40,7 +40,8 @@ def _read(pipe: Any) -> str:
 
 KNOB = Knob(
     name="precision",
-    about="Number format of weights and arithmetic: 16 bits halve the memory and are much faster where the device multiplies them in hardware.",
+    about="Number format of weights and arithmetic: 16 bits halve the memory and are much faster where the device "
+    "multiplies them in hardware.",
     values=("fp32", "fp16", "bf16"),
     lossless=True,
     candidates=_candidates,

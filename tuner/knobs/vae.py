@@ -12,7 +12,11 @@ def _switch(method: str) -> Any:
         vae = getattr(pipe, "vae", None)
         action = getattr(vae, f"{'enable' if value == 'on' else 'disable'}_{method}", None)
         if action is None:
-            return f"vae_{method}=on changes nothing: this model's VAE has no {method}" if value == "on" else None
+            return (
+                f"vae_{method}=on changes nothing: this model's VAE has no {method}"
+                if value == "on"
+                else None
+            )
         try:
             action()
         except NotImplementedError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from tuner.knobs import KNOBS, refusals
@@ -78,7 +79,11 @@ def _plan(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
 
 def _frugal(goal: Goal, settings: Settings) -> Iterator[Probe]:
     """Nothing fits as it is: step down until something does."""
-    for changes in ({"vae_slicing": "on", "vae_tiling": "on"}, {"offload": "model"}, {"offload": "sequential"}):
+    for changes in (
+        {"vae_slicing": "on", "vae_tiling": "on"},
+        {"offload": "model"},
+        {"offload": "sequential"},
+    ):
         settings = settings.but(**changes)
         if not refusals(settings, goal.target):
             yield _probe(goal, settings)
@@ -98,4 +103,4 @@ def _noise(trial: Trial) -> float:
     """The spread of a trial's steps as an uncertainty of its total, bounded: one late step is an outlier."""
     if trial.spread is None:
         return 0.0
-    return min(trial.spread / max(1, len(trial.step_seconds)) ** 0.5, _MORE_NOISE_THAN_THIS_IS_AN_OUTLIER)
+    return min(trial.spread / math.sqrt(max(1, len(trial.step_seconds))), _MORE_NOISE_THAN_THIS_IS_AN_OUTLIER)

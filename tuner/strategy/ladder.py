@@ -19,7 +19,7 @@ class Rung:
 
 def rungs(fastest: Settings, target: Target) -> tuple[Rung, ...]:
     """The rungs that are possible on this device and differ from the one before, the fastest first."""
-    steps = (
+    steps: tuple[tuple[str, dict[str, str]], ...] = (
         ("fastest", {}),
         ("tiled decode", {"vae_tiling": "on", "vae_slicing": "on"}),
         ("model offload", {"offload": "model"}),

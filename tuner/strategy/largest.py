@@ -205,4 +205,6 @@ class _Known:
         budget = self.goal.budget
         if budget is None:
             return 0
-        return sum(bool(trial.predicted and trial.predicted["peak_bytes"] > budget) for trial in self.finished)
+        return sum(
+            bool(trial.predicted and trial.predicted["peak_bytes"] > budget) for trial in self.finished
+        )

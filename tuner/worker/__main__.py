@@ -13,9 +13,9 @@ import traceback
 from doctor.errors import SdoctorError
 from doctor.trace import Outcome
 from tuner.events import Apply, Command, Failed, Generate, Load, Ready
+from tuner.failures import outcome_of
 from tuner.worker.budget import BudgetRefused, lift_budget
 from tuner.worker.channel import Channel
-from tuner.failures import outcome_of
 
 
 def main() -> int:
@@ -58,7 +58,9 @@ def _obey(session: object, command: Command, channel: Channel) -> bool:
         lift_budget()
         detail = traceback.format_exc()
         message = f"{type(error).__name__}: {str(error).strip()[:2000]}"
-        channel.send(Failed(outcome=outcome_of(error), message=message, phase=session.phase, detail=detail[-8000:]))
+        channel.send(
+            Failed(outcome=outcome_of(error), message=message, phase=session.phase, detail=detail[-8000:])
+        )
         return False
     session.phase = None
     return True
@@ -78,7 +80,11 @@ def _import_libraries() -> dict[str, str]:
         matrix = square.to(dtype)
         matrix @ matrix
         torch.nn.functional.conv2d(matrix[None, None], torch.ones(1, 1, 3, 3, dtype=dtype))
-    versions = {"torch": str(torch.__version__), "diffusers": diffusers.__version__, "transformers": transformers.__version__}
+    versions = {
+        "torch": str(torch.__version__),
+        "diffusers": diffusers.__version__,
+        "transformers": transformers.__version__,
+    }
     if torch.backends.cudnn.is_available():
         versions["cudnn"] = str(torch.backends.cudnn.version())
     return versions

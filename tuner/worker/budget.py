@@ -28,7 +28,9 @@ def set_budget(device: str, budget: int) -> None:
 
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = data + budget
-    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    resource.setrlimit(
+        resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+    )
 
 
 def lift_budget() -> None:

@@ -19,7 +19,9 @@ def save_png(image: Any, path: Path, prompt: str, record: dict[str, Any]) -> Non
     from PIL import PngImagePlugin
 
     info = PngImagePlugin.PngInfo()
-    settings = ", ".join(f"{name}: {value}" for name, value in record["settings"].items() if value is not None)
+    settings = ", ".join(
+        f"{name}: {value}" for name, value in record["settings"].items() if value is not None
+    )
     info.add_itxt(
         "parameters",
         f"{prompt}\nSteps: {record['steps']}, Seed: {record['seed']}, Size: {record['width']}x{record['height']}, "

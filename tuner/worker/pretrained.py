@@ -31,8 +31,8 @@ def load_folder(ref: ModelRef, folder: Path, dtype: torch.dtype, allow_pickle: b
     pipeline = str(index["_class_name"]).removeprefix("Flax")
     if not hasattr(diffusers, pipeline):
         raise LoadRefused(
-            f"'{ref.name}' needs the pipeline {pipeline}, which diffusers {diffusers.__version__} does not have; "
-            "another version of diffusers may."
+            f"'{ref.name}' needs the pipeline {pipeline}, which diffusers {diffusers.__version__} does not "
+            "have; another version of diffusers may."
         )
     _check_components(ref, folder, index, allow_pickle)
     options: dict[str, Any] = {name: None for name in LEFT_OUT if name in index}

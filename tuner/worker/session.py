@@ -112,7 +112,8 @@ class Session:
         factor = self._loaded.size_factor if self._loaded else 8
         if request.width % factor or request.height % factor:
             raise RequestRefused(
-                f"{request.width}x{request.height} cannot be made: this pipeline needs a width and a height divisible by {factor}."
+                f"{request.width}x{request.height} cannot be made: "
+                f"this pipeline needs a width and a height divisible by {factor}."
             )
 
     def _run(self, request: Request) -> list[Any]:
@@ -240,7 +241,10 @@ class _Progress:
     def watching(self, pipe: Any) -> Iterator[None]:
         """Wrap ``encode_prompt`` and ``vae.decode`` while the pipeline runs; phases follow their calls."""
         vae = getattr(pipe, "vae", None)
-        undo = [_wrap(pipe, "encode_prompt", after=self._encoded), _wrap(vae, "decode", before=self._decoding)]
+        undo = [
+            _wrap(pipe, "encode_prompt", after=self._encoded),
+            _wrap(vae, "decode", before=self._decoding),
+        ]
         self._session.begin(Phase.ENCODE)
         if undo[0] is None:
             self._encoded()
@@ -277,7 +281,7 @@ class _Progress:
 def _wrap(
     owner: Any, name: str, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None
 ) -> Callable[[], None] | None:
-    """Let ``before`` and ``after`` be called around ``owner.name``; returns what undoes it, None if there is no such method."""
+    """Let ``before`` and ``after`` be called around ``owner.name``; returns what undoes it, None if it is not there."""
     original = getattr(owner, name, None)
     if original is None:
         return None
