@@ -187,6 +187,7 @@ def run(
         settings=decision.settings,
         device=situation.target.device,
         budget=situation.budget,
+        ceiling=situation.ceiling,
         allow_pickle=allow_pickle,
     )
     generation = Generation(load, wish, PictureFiles(output), most_steps=MOST_STEPS)

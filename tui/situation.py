@@ -19,6 +19,8 @@ class Situation:
     target: Target
     fingerprint: Fingerprint
     model: ModelRef
+    ceiling: int | None
+    """Bytes of host memory that loading may take for a while; None if unknown."""
     budget: int | None
     """Bytes that a worker may use: what was asked for, else what is free; None if that is unknown."""
 
@@ -44,5 +46,6 @@ def survey(model: str, device: str, memory: str | None, *, allow_pickle: bool = 
         target=target,
         fingerprint=fingerprint_of(facts, target),
         model=reference,
+        ceiling=choose_target(facts, "cpu").memory_free,
         budget=check_budget(asked, target),
     )

@@ -24,7 +24,12 @@ class Load(_Message, tag="load", frozen=True, kw_only=True):
     device: str
     """"cpu" or "cuda:0"."""
     budget: int | None = None
-    """Bytes that the worker may use beyond its bare self; None for no limit."""
+    """Bytes that the loaded pipeline may use beyond the bare worker; None for no limit."""
+    ceiling: int | None = None
+    """Bytes of host memory that loading may take for a while, where that is more than the budget.
+
+    A checkpoint passes through host memory on its way to any device; that is no use of the device.
+    """
     allow_pickle: bool = False
 
 

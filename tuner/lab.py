@@ -25,7 +25,9 @@ class Bench:
     model: str
     device: str
     budget: int | None
-    """Bytes that a worker may use beyond its bare self."""
+    """Bytes that the loaded pipeline may use beyond the bare worker."""
+    ceiling: int | None = None
+    """Bytes of host memory that loading may take for a while."""
     seed: int = 0
     allow_pickle: bool = False
     load_seconds: float = 1800.0
@@ -82,6 +84,7 @@ class Lab:
                 settings=settings,
                 device=bench.device,
                 budget=bench.budget,
+                ceiling=bench.ceiling,
                 allow_pickle=bench.allow_pickle,
             ),
             settings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,9 @@ def _slug(model: str) -> str:
 
 def save(profile: Profile) -> Path:
     """Write a profile, replacing the one for the same model and fingerprint. Raises OSError."""
-    path = profiles_dir() / f"{_slug(profile.model)}-{profile.fingerprint.key()}.json"
+    # Two models may have one slug ("a/b", "a-b"), so the name's end stands for the model too.
+    key = hashlib.sha256(f"{profile.model}\n{profile.fingerprint.key()}".encode()).hexdigest()[:8]
+    path = profiles_dir() / f"{_slug(profile.model)}-{key}.json"
     write_atomically(path, msgspec.json.format(msgspec.json.encode(profile), indent=1))
     return path
 

@@ -109,11 +109,6 @@ def _shards(folder: Path, stem: str, variant: str) -> tuple[Path, ...]:
     return ()
 
 
-def has_pickles(folder: Path) -> bool:
-    """Whether there are weight files in ``folder`` that can only be unpickled."""
-    return any(True for _ in pickles(folder))
-
-
 def pickles(folder: Path) -> Iterator[Path]:
     """Weight files in ``folder`` that can only be unpickled."""
     return (path for path in sorted(folder.glob("*")) if path.suffix in PICKLE_SUFFIXES and path.is_file())

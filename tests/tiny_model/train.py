@@ -42,12 +42,13 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=5000, help="steps of the denoiser")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--replicas", type=int, default=2, help="threads to train with; part of what the seed fixes"
+    )
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     began = time.monotonic()
     write_folder()
-    vae = train_vae(options.work, options.seed)
+    vae = train_vae(options.work, options.seed, options.replicas)
     export(vae, "vae")
     print(f"autoencoder done after {(time.monotonic() - began) / 60:.1f} min", flush=True)
 
@@ -55,7 +56,7 @@ def main() -> None:
         export(text_encoder, "text_encoder")
         export(unet, "unet")
 
-    train_denoiser(vae, options.work, options.seed, options.steps, export_both)
+    train_denoiser(vae, options.work, options.seed, options.steps, options.replicas, export_both)
     print(f"all done after {(time.monotonic() - began) / 60:.1f} min", flush=True)
 
 

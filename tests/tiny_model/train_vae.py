@@ -13,8 +13,9 @@ from diffusers import AutoencoderKL
 from tiny_model.architecture import VAE
 from tiny_model.checkpoints import Checkpoint
 from tiny_model.dataset import picture, training_scenes
+from tiny_model.replicas import Replicas
 
-CROP_STEPS, FULL_STEPS = 2600, 700
+CROP_STEPS, FULL_STEPS = 1900, 500
 _POOL = 5000
 _CROP = 64
 _CROP_BATCH, _FULL_BATCH = 16, 8
@@ -26,13 +27,14 @@ _LATENT_WEIGHT = 1e-3
 _POSTERIOR_DEVIATION = 0.02
 
 
-def train_vae(folder: Path, seed: int) -> AutoencoderKL:
+def train_vae(folder: Path, seed: int, replicas: int) -> AutoencoderKL:
     """Train (or go on training) and return the autoencoder with latents of mean 0 and deviation 1."""
     torch.manual_seed(seed)
     vae = AutoencoderKL.from_config(VAE)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     checkpoint = Checkpoint(folder / "vae.pt", {"model": vae, "optimizer": optimizer})
     start = checkpoint.load()
+    workers = Replicas(vae, replicas)
     total = CROP_STEPS + FULL_STEPS
     pool = _pictures(_POOL) if start < total else None
     began = time.monotonic()
@@ -45,14 +47,14 @@ def train_vae(folder: Path, seed: int) -> AutoencoderKL:
                 * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / total)))
             )
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        loss = _loss(vae, _batch(pool, step, generator), generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        pictures = _batch(pool, step, generator)
+        shares = list(zip(pictures.chunk(replicas), _noise(pictures, generator).chunk(replicas), strict=True))
+        loss = workers.backward(lambda replica, index, shares=shares: _loss(replica, *shares[index]))
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         if (step + 1) % 100 == 0:
             each = (time.monotonic() - began) / (step + 1 - start)
-            print(f"vae step {step + 1}/{total} loss {loss.item():.4f} {each:.3f} s/step", flush=True)
+            print(f"vae step {step + 1}/{total} loss {loss:.4f} {each:.3f} s/step", flush=True)
         if (step + 1) % 500 == 0 or step + 1 == total:
             checkpoint.save(step + 1)
     vae.eval()
@@ -85,11 +87,18 @@ def _batch(pool: torch.Tensor, step: int, generator: torch.Generator) -> torch.T
     return pictures.flip(-1) if torch.rand((), generator=generator) < 0.5 else pictures
 
 
-def _loss(vae: AutoencoderKL, pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _noise(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Noise for the latents of these pictures."""
+    count, _, height, width = pictures.shape
+    return _LATENT_NOISE * torch.randn(
+        (count, VAE["latent_channels"], height // 8, width // 8), generator=generator
+    )
+
+
+def _loss(vae: AutoencoderKL, pictures: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """Absolute and squared error, the same on gradients (edges are what flat shapes are made of)."""
     with torch.autocast("cpu", torch.bfloat16):
         mean = vae.encode(pictures).latent_dist.mean
-        noise = torch.randn(mean.shape, generator=generator) * _LATENT_NOISE
         drawn = vae.decode(mean + noise).sample
     drawn, mean = drawn.float(), mean.float()
     loss = F.l1_loss(drawn, pictures) + F.mse_loss(drawn, pictures)

@@ -77,6 +77,7 @@ def test_models_with_like_names_do_not_meet():
     store.save(replace(PROFILE, model="a/b"))
     store.save(replace(PROFILE, model="a-b", speedup=9.0))
     assert store.match("a-b", HERE).profile.speedup == 9.0
+    assert store.match("a/b", HERE).profile.speedup == 1.5
 
 
 @pytest.mark.parametrize(

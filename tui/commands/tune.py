@@ -62,6 +62,7 @@ def tune(
         model=situation.address,
         device=situation.target.device,
         budget=situation.budget,
+        ceiling=situation.ceiling,
         allow_pickle=allow_pickle,
     )
     interrupted = False

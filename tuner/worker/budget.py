@@ -11,8 +11,13 @@ class BudgetRefused(Exception):
     """A budget cannot be enforced on this system."""
 
 
-def set_budget(device: str, budget: int) -> None:
-    """Let this process use ``budget`` bytes on ``device`` beyond what it uses now.
+def bare_data() -> int | None:
+    """Writable data of this process now, in bytes: the zero from which a CPU budget counts. None if not Linux."""
+    return process_memory().get("VmData")
+
+
+def set_budget(device: str, budget: int, bare: int | None) -> None:
+    """Let this process use ``budget`` bytes on ``device``; on a CPU beyond ``bare`` (see ``bare_data``).
 
     On a CPU: a soft ``RLIMIT_DATA`` (setrlimit(2): private writable mappings), against which torch's
     allocation fails with a catchable error at a sharp edge. On CUDA: torch's own per-process fraction.
@@ -21,13 +26,12 @@ def set_budget(device: str, budget: int) -> None:
     if device != "cpu":
         _limit_cuda(device, budget)
         return
-    data = process_memory().get("VmData")
-    if sys.platform != "linux" or data is None:
+    if sys.platform != "linux" or bare is None:
         raise BudgetRefused("A memory budget for the CPU needs Linux; leave --memory out on this system.")
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = data + budget
+    wanted = bare + budget
     resource.setrlimit(
         resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
     )

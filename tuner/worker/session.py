@@ -16,7 +16,7 @@ from tuner.knobs import apply_in_place, apply_settings, read_setup
 from tuner.models import resolve
 from tuner.settings import Request, Settings
 from tuner.worker.allocator import weights_in_their_own_mappings
-from tuner.worker.budget import set_budget
+from tuner.worker.budget import bare_data, set_budget
 from tuner.worker.channel import Channel
 from tuner.worker.meter import Meter, meter_for
 from tuner.worker.picture import save_png
@@ -59,8 +59,10 @@ class Session:
         import_classes(reference)
         self._meter = meter_for(command.device)
         self._device, self._settings, self._model = command.device, command.settings, command.model
-        if command.budget is not None:
-            set_budget(command.device, command.budget)
+        bare = bare_data()
+        ceiling = max(command.budget or 0, command.ceiling or 0)
+        if ceiling and command.device == "cpu":
+            set_budget("cpu", ceiling, bare)
         with self._phase(Phase.LOAD), self._pulse(), weights_in_their_own_mappings():
             self._pipe = load_pipeline(
                 reference,
@@ -68,11 +70,17 @@ class Session:
                 allow_pickle=command.allow_pickle,
             )
             self._pipe.set_progress_bar_config(disable=True)
+            info = describe(self._pipe)
+            if command.budget is not None:
+                if command.settings.offload == "none" and info.weights_bytes > command.budget:
+                    raise MemoryError(
+                        f"the weights are {info.weights_bytes} bytes and the budget {command.budget}"
+                    )
+                set_budget(command.device, command.budget, bare)
             remarks = apply_settings(self._pipe, command.settings, command.device)
-        info = describe(self._pipe)
         self._loaded = Loaded(
             setup=read_setup(self._pipe),
-            remarks=remarks,
+            remarks=(*remarks, *(remark.rstrip(".") for remark in info.remarks)),
             pipeline=info.pipeline_class,
             weights_bytes=info.weights_bytes,
             size_factor=info.size_factor,
@@ -133,6 +141,9 @@ class Session:
             arguments["guidance_scale"] = request.guidance
         if request.negative_prompt is not None and "negative_prompt" in accepted:
             arguments["negative_prompt"] = [request.negative_prompt] * request.batch
+        if "use_resolution_binning" in accepted:
+            # PixArt and Sana would compute another size and stretch the picture to the one that was asked for.
+            arguments["use_resolution_binning"] = False
         if "callback_on_step_end" in accepted:
             arguments["callback_on_step_end"] = progress.step_ended
         with torch.inference_mode(), progress.watching(self._pipe):

@@ -1,0 +1,210 @@
+"""The main job as a user does it: tune finds the edge, generate uses the profile and draws."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command import sdoctor, sentence_of
+from PIL import Image
+
+from doctor.sizes import MIB
+from tuner.probe import Trial
+from tuner.settings import setting_names
+
+BUDGET = "300MiB"
+TRIAL_FIELDS = {
+    "settings", "width", "height", "batch", "outcome", "seconds_per_step", "seconds_per_image", "peak_bytes", "predicted",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def tuned(home):
+    """One study of the built-in model under a small budget, shared by the tests of this file."""
+    done = sdoctor("tune", "builtin:tiny", "--memory", BUDGET, "--json", home=home)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_edge_is_proven_from_both_sides(tuned):
+    assert tuned["schema"] == "sdoctor.tune/1"
+    assert tuned["budget_bytes"] == 300 * MIB
+    assert tuned["complete"]
+    largest, edge = tuned["largest"], tuned["largest"]["edge"]
+    works, fails = edge["works"], edge["fails"]
+    assert edge["limit"] == "memory"
+    assert (works["outcome"], fails["outcome"]) == ("finished", "out_of_memory")
+    assert (works["width"], works["height"]) == (largest["width"], largest["height"])
+    assert fails["width"] == works["width"] + 64
+    assert works["settings"] == fails["settings"] == largest["settings"]
+    assert works["peak_bytes"] <= tuned["budget_bytes"]
+    assert works in tuned["trials"]
+    assert fails in tuned["trials"]
+    # Each rung has an edge of its own, and the largest is the furthest of them.
+    assert largest["width"] == max(rung["width"] for rung in tuned["ladder"])
+
+
+def test_every_trial_says_what_was_measured(tuned):
+    for trial in tuned["trials"]:
+        assert trial.keys() >= TRIAL_FIELDS
+        assert trial["settings"].keys() == set(setting_names())
+        measured = (trial["seconds_per_step"], trial["seconds_per_image"], trial["peak_bytes"])
+        if trial["outcome"] == "finished":
+            assert all(value > 0 for value in measured)
+        else:
+            assert measured == (None, None, None)
+
+
+def test_the_best_is_not_slower_than_the_default(tuned):
+    best, baseline = tuned["best"], tuned["baseline"]
+    assert baseline["settings"]["precision"] == "fp32"
+    assert tuned["speedup"] == pytest.approx(
+        baseline["trial"]["seconds_per_image"] / best["trial"]["seconds_per_image"]
+    )
+    assert best["trial"]["seconds_per_image"] <= baseline["trial"]["seconds_per_image"]
+    assert best["trial"] in tuned["trials"]
+
+
+def test_generate_uses_the_profile_and_writes_a_picture_that_tells_its_making(tuned, home):
+    done = sdoctor("generate", "a red circle", "--plain", "--seed", "4", "--steps", "3", "--json", home=home)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["profile"] == tuned["profile"]
+    assert document["settings"] == tuned["best"]["settings"]
+    (path,) = document["images"]
+    assert Path(path).name == "a-red-circle-4.png"
+    picture = Image.open(path)
+    assert picture.size == (128, 128)
+    record = json.loads(picture.text["sdoctor"])
+    assert (record["prompt"], record["seed"]) == ("a red circle", 4)
+    assert record["settings"] == document["settings"]
+    assert record["seconds"] > 0
+    # The same call does not overwrite the picture.
+    again = sdoctor("generate", "a red circle", "--plain", "--seed", "4", "--steps", "3", home=home)
+    assert "a-red-circle-4_2.png" in again.stdout
+    assert Path(path).read_bytes()
+
+
+def test_without_a_profile_generate_says_so_and_draws_all_the_same(home, tmp_path):
+    done = sdoctor(
+        "generate",
+        "x",
+        "--plain",
+        "--steps",
+        "1",
+        "--size",
+        "64",
+        "--settings",
+        "vae_tiling=on",
+        home=tmp_path,
+    )
+    assert done.returncode == 0
+    assert "no profile of builtin:tiny on this machine yet" in done.stderr
+    assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+def test_low_memory_warns_that_it_is_slower(tmp_path):
+    done = sdoctor("generate", "x", "--plain", "--steps", "1", "--low-memory", home=tmp_path)
+    assert done.returncode == 0
+    assert "slower" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("generate", "x", "--plain", "--size", "100"), 2, "100x100 cannot be made"),
+        (
+            ("generate", "x", "--plain", "--size", "2048", "--memory", "128MiB"),
+            1,
+            "Out of memory in the phase",
+        ),
+        (("generate", "x", "--plain", "--memory", "5MiB"), 1, "Out of memory while loading builtin:tiny"),
+        (
+            ("tune", "--size", "100"),
+            2,
+            "--size 100 cannot be used: builtin:tiny needs multiples of 8 pixels.",
+        ),
+        (("tune", "--memory", "5MiB"), 1, "The weights of builtin:tiny do not fit into 5 MiB"),
+    ],
+)
+def test_what_cannot_be_made_is_one_sentence_and_leaves_nothing(arguments, code, words, tmp_path):
+    done = sdoctor(*arguments, home=tmp_path)
+    assert words in sentence_of(done)
+    assert done.returncode == code
+    assert list(tmp_path.rglob("*.png")) + list(tmp_path.rglob("*.json")) == []
+
+
+def test_ctrl_c_keeps_what_was_measured(tmp_path):
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("sdoctor")), "tune", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "SDOCTOR_HOME": str(tmp_path)},
+        start_new_session=True,
+    )
+    lines = []
+    while not any(line.startswith("trial 2") for line in lines):
+        lines.append(process.stderr.readline())
+        assert lines[-1], lines
+    # As a terminal does it: to the whole group, worker included.
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    document = json.loads(output)
+    assert process.returncode == 3
+    assert not document["complete"]
+    assert len(document["trials"]) >= 2
+    assert Path(document["profile"]).is_file()
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+def test_the_screen_in_a_real_terminal(size, tmp_path):
+    session = f"sdoctor-{os.getpid()}-{size[0]}"
+    tmux = ("tmux", "-L", session)
+    command = Path(sys.executable).with_name("sdoctor")
+    environment = f"SDOCTOR_HOME={tmp_path} TERM=xterm-256color"
+    line = f"cd {tmp_path} && {environment} {command} generate 'a red circle' --steps 6 --seed 1; echo left with $?; cat"
+    subprocess.run([*tmux, "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), line], check=True)
+
+    def screen() -> str:
+        return subprocess.run(
+            [*tmux, "capture-pane", "-p"], capture_output=True, text=True, check=True
+        ).stdout
+
+    def wait_for(*words: str) -> str:
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            text = screen()
+            # A path may be broken at the edge of the screen.
+            unbroken = "".join(text.split())
+            if all("".join(word.split()) in unbroken for word in words):
+                return unbroken
+            time.sleep(0.2)
+        pytest.fail(f"{words} did not appear in:\n{screen()}")
+
+    try:
+        wait_for("builtin:tiny", "a red circle")
+        done = wait_for("finished", "a-red-circle-1.png")
+        assert "6/6steps" in done
+        subprocess.run([*tmux, "send-keys", "q"], check=True)
+        left = wait_for("left with 0")
+        assert "a-red-circle-1.png" in left
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
+
+
+def test_trial_fields_are_those_of_the_type():
+    assert set(Trial.__dataclass_fields__) >= TRIAL_FIELDS
