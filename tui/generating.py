@@ -13,7 +13,7 @@ from doctor.trace import Outcome, Phase
 from tui.picture_files import PictureFiles
 from tui.plain import run_plain
 from tui.progress import is_fancy
-from tui.situation import Situation
+from tui.situation import Situation, refuse_what_cannot_fit
 from tuner.events import Load
 from tuner.generation import Generation, Wish
 from tuner.knobs import default_settings, low_memory_settings, settings_from
@@ -89,7 +89,7 @@ def decide(situation: Situation, asked: Asked, wish: Wish) -> Decision:
 def _low_memory_note(situation: Situation) -> str:
     if situation.target.is_cpu:
         return "Low memory: the picture is decoded in tiles, which is slower; without a GPU there is nothing to offload from."
-    return "Low memory: parts of the model move between host memory and the GPU in every step, several times slower."
+    return "Low memory: parts of the model move between host memory and the GPU in each step, several times slower."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +190,9 @@ def run(
         ceiling=situation.ceiling,
         allow_pickle=allow_pickle,
     )
-    generation = Generation(load, wish, PictureFiles(output), most_steps=MOST_STEPS)
+    files = PictureFiles(output)
+    refuse_what_cannot_fit(situation, decision.settings)
+    generation = Generation(load, wish, files, most_steps=MOST_STEPS)
     if plain or not (is_fancy(sys.stdout) and sys.stdin.isatty()):
         fold = run_plain(generation, decision.notes, quiet=quiet)
     else:

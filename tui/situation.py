@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from doctor.errors import NotInOrder
 from doctor.facts import Facts
-from doctor.sizes import parse_amount
+from doctor.sizes import gib, parse_amount
 from tuner.fingerprint import Fingerprint, fingerprint_of
-from tuner.models import ModelKind, ModelRef, resolve
+from tuner.models import ModelKind, ModelRef, resolve, weights_bytes
+from tuner.settings import Settings
 from tuner.target import Target, check_budget, choose_target
 
 
@@ -49,3 +51,18 @@ def survey(model: str, device: str, memory: str | None, *, allow_pickle: bool = 
         ceiling=choose_target(facts, "cpu").memory_free,
         budget=check_budget(asked, target),
     )
+
+
+def refuse_what_cannot_fit(situation: Situation, settings: Settings) -> None:
+    """Say at once that the weights alone are more than the budget, where that is known without loading them.
+
+    Raises NotInOrder. With offloading the weights need not fit the device, so nothing is said then.
+    """
+    if situation.budget is None or settings.offload != "none":
+        return
+    needed = weights_bytes(situation.model, settings.precision)
+    if needed is not None and needed > situation.budget:
+        raise NotInOrder(
+            f"The weights of {situation.model.name} alone are {gib(needed)} in {settings.precision}, and "
+            f"{gib(situation.budget)} may be used; give more --memory or take a smaller model."
+        )

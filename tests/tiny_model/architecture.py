@@ -88,6 +88,9 @@ def text_encoder_config(vocabulary: int) -> dict[str, Any]:
         "num_attention_heads": 4,
         "max_position_embeddings": PROMPT_TOKENS,
         "hidden_act": "quick_gelu",
+        # Stored in float16, but loaded in float32 like diffusers' components where no precision is asked for.
+        "dtype": "float32",
+        "torch_dtype": "float32",
         "bos_token_id": vocabulary - 2,
         "eos_token_id": vocabulary - 1,
         "pad_token_id": vocabulary - 1,

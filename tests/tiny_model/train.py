@@ -10,27 +10,23 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
+from safetensors.torch import save_file
 from tiny_model.architecture import MODEL_FOLDER, write_folder
 from tiny_model.train_denoiser import train_denoiser
 from tiny_model.train_vae import train_vae
 from torch import nn
 
 _WEIGHTS = {"text_encoder": "model.safetensors"}
+# The names that every release of transformers can load.
+_PREFIX = {"text_encoder": "text_model."}
 
 
 def export(component: nn.Module, name: str, folder: Path = MODEL_FOLDER) -> None:
     """Write a component's weights in float16, in one move, so that no half-written file is ever there."""
     file = _WEIGHTS.get(name, "diffusion_pytorch_model.safetensors")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        # A copy: the module that is trained stays in float32.
-        copy = (
-            type(component).from_config(component.config)
-            if name != "text_encoder"
-            else type(component)(component.config)
-        )
-        copy.load_state_dict(component.state_dict())
-        copy.half().save_pretrained(scratch, safe_serialization=True)
+        tensors = {_PREFIX.get(name, "") + key: value.half().contiguous() for key, value in component.state_dict().items()}
+        save_file(tensors, Path(scratch) / file, metadata={"format": "pt"})
         (Path(scratch) / file).replace(folder / name / file)
 
 

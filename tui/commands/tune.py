@@ -89,13 +89,16 @@ def _first_load(lab: Lab, situation: Situation) -> Loaded:
     from doctor.errors import NotInOrder
     from doctor.sizes import gib
     from doctor.trace import Outcome
+    from tui.situation import refuse_what_cannot_fit
     from tuner.events import Failed
     from tuner.knobs import default_settings, low_memory_settings
     from tuner.settings import Settings
 
     target = situation.target
     guess = default_settings(target)
-    tried = [Settings(), guess, low_memory_settings(guess, target)]
+    frugal = low_memory_settings(guess, target)
+    refuse_what_cannot_fit(situation, frugal)
+    tried = [Settings(), guess, frugal]
     answer = None
     for settings in dict.fromkeys(tried):
         answer = lab.load(settings)
