@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from tui.decision import Decision
 from tui.situation import Situation
 from tuner.events import Event
 from tuner.generation import Generation, Wish
 from tuner.probe import TraceFold
 from tuner.settings import Request
-
-if TYPE_CHECKING:
-    from tui.generating import Decision
 
 
 def run_on_screen(generation: Generation, situation: Situation, decision: Decision, wish: Wish) -> TraceFold:

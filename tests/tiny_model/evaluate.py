@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
-
 from tiny_model.architecture import MODEL_FOLDER
 from tiny_model.dataset import Question, picture, questions
 from tiny_model.judge import Verdict, judge

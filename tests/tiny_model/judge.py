@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-
 from tiny_model.render import render
 from tiny_model.scene import COLOURS, SHAPES, Group, Placed, Scene
 

@@ -58,7 +58,13 @@ OPENINGS = (
     "",
 )
 # Words that need no picture of their own but that people write.
-EXTRA_WORDS = ["color", "colored", "colour", "simple", "flat", "plain", "shape", "shapes", "thing", "and", "the", "with", "one", "that", "is", "show", "me", "please", "nothing", "empty", "only", "just", "very", "bright", "dark", "light", "beautiful", "nice", "cat", "dog", "house", "tree", "sky"]  # fmt: skip
+EXTRA_WORDS = (
+    "color", "colored", "colour", "simple", "flat", "plain", "shape", "shapes", "thing",
+    "and", "the", "with", "one", "that", "is", "show", "me", "please",
+    "nothing", "empty", "only", "just", "very", "bright", "dark", "light", "beautiful",
+    "nice", "cat", "dog", "house", "tree", "sky",
+)  # fmt: skip
+
 
 Pattern = Callable[[str, str], str]
 PATTERNS: tuple[Pattern, ...] = (

@@ -25,7 +25,10 @@ def export(component: nn.Module, name: str, folder: Path = MODEL_FOLDER) -> None
     """Write a component's weights in float16, in one move, so that no half-written file is ever there."""
     file = _WEIGHTS.get(name, "diffusion_pytorch_model.safetensors")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        tensors = {_PREFIX.get(name, "") + key: value.half().contiguous() for key, value in component.state_dict().items()}
+        tensors = {
+            _PREFIX.get(name, "") + key: value.half().contiguous()
+            for key, value in component.state_dict().items()
+        }
         save_file(tensors, Path(scratch) / file, metadata={"format": "pt"})
         (Path(scratch) / file).replace(folder / name / file)
 

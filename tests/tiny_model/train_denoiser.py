@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-SCENES = 24_000
+SCENES = 16_000
 BATCH = 32
 _RATE = 1.0e-3
 _WARM_UP = 150

@@ -58,7 +58,8 @@ def generate(
     import secrets
 
     from doctor.sizes import parse_size
-    from tui.generating import Asked, decide, run
+    from tui.decision import Asked, decide
+    from tui.generating import run
     from tui.prompt import read_prompt
     from tui.situation import survey
     from tuner.generation import Wish

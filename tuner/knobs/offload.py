@@ -39,11 +39,14 @@ def _apply(pipe: Any, value: Value, device: str) -> str | None:
 
 
 def _read(pipe: Any) -> str:
-    for component in pipe.components.values():
-        registry = getattr(component, "_diffusers_hook", None)
-        if registry is not None and "group_offloading" in str(registry):
-            return "group"
-    kinds = {type(getattr(component, "_hf_hook", None)).__name__ for component in pipe.components.values()}
+    """Recognised by the hooks in place: diffusers' own for groups, accelerate's for the other two."""
+    components = [part for part in pipe.components.values() if hasattr(part, "modules")]
+    registries = (
+        getattr(module, "_diffusers_hook", None) for part in components for module in part.modules()
+    )
+    if any("group_offloading" in registry.hooks for registry in registries if registry is not None):
+        return "group"
+    kinds = {type(getattr(part, "_hf_hook", None)).__name__ for part in components}
     if "CpuOffload" in kinds:
         return "model"
     if "AlignDevicesHook" in kinds or "SequentialHook" in kinds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tuner.settings import Request, Settings
 from tuner.worker.allocator import weights_in_their_own_mappings
 from tuner.worker.budget import bare_data, set_budget
 from tuner.worker.channel import Channel
+from tuner.worker.following import Following
 from tuner.worker.meter import Meter, meter_for
 from tuner.worker.picture import save_png
 
@@ -42,6 +43,7 @@ class Session:
         self._settings = Settings()
         self._device = "cpu"
         self._model = ""
+        self._model_remarks: tuple[str, ...] = ()
         self._loaded: Loaded | None = None
         self.phase: Phase | None = None
         self._working = threading.Event()
@@ -78,9 +80,10 @@ class Session:
                     )
                 set_budget(command.device, command.budget, bare)
             remarks = apply_settings(self._pipe, command.settings, command.device)
+        self._model_remarks = tuple(remark.rstrip(".") for remark in info.remarks)
         self._loaded = Loaded(
             setup=read_setup(self._pipe),
-            remarks=(*remarks, *(remark.rstrip(".") for remark in info.remarks)),
+            remarks=(*remarks, *self._model_remarks),
             pipeline=info.pipeline_class,
             weights_bytes=info.weights_bytes,
             size_factor=info.size_factor,
@@ -97,7 +100,9 @@ class Session:
         if self._loaded is None:
             raise RequestRefused("No pipeline is loaded.")
         fresh = {name: getattr(self._loaded, name) for name in self._loaded.__struct_fields__}
-        self._loaded = Loaded(**(fresh | {"setup": read_setup(self._pipe), "remarks": remarks}))
+        self._loaded = Loaded(
+            **(fresh | {"setup": read_setup(self._pipe), "remarks": (*remarks, *self._model_remarks)})
+        )
         self._channel.send(self._loaded)
 
     # --------------------------------------------------------------- generating
@@ -127,7 +132,7 @@ class Session:
     def _run(self, request: Request) -> list[Any]:
         import torch
 
-        progress = _Progress(self)
+        following = Following(self)
         arguments: dict[str, Any] = {
             "prompt": [request.prompt] * request.batch,
             "width": request.width,
@@ -145,8 +150,8 @@ class Session:
             # PixArt and Sana would compute another size and stretch the picture to the one that was asked for.
             arguments["use_resolution_binning"] = False
         if "callback_on_step_end" in accepted:
-            arguments["callback_on_step_end"] = progress.step_ended
-        with torch.inference_mode(), progress.watching(self._pipe):
+            arguments["callback_on_step_end"] = following.step_ended
+        with torch.inference_mode(), following.call_of(self._pipe):
             try:
                 images = self._pipe(**arguments).images
             except InterruptedByUser:
@@ -238,72 +243,3 @@ class Session:
                     self._channel.send(Pulse(allocated=allocated, reserved=reserved))
             except MemoryError:
                 continue  # under a tight budget even this line may find no room; the next one may
-
-
-class _Progress:
-    """Turns the pipeline's own callbacks and entry points into phases and steps."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._done = 0
-        self._last = 0.0
-
-    @contextmanager
-    def watching(self, pipe: Any) -> Iterator[None]:
-        """Wrap ``encode_prompt`` and ``vae.decode`` while the pipeline runs; phases follow their calls."""
-        vae = getattr(pipe, "vae", None)
-        undo = [
-            _wrap(pipe, "encode_prompt", after=self._encoded),
-            _wrap(vae, "decode", before=self._decoding),
-        ]
-        self._session.begin(Phase.ENCODE)
-        if undo[0] is None:
-            self._encoded()
-        try:
-            yield
-            self._session.end()
-        finally:
-            for restore in undo:
-                if restore is not None:
-                    restore()
-
-    def _encoded(self) -> None:
-        if self._session.phase is Phase.ENCODE:
-            self._session.end()
-            self._session.begin(Phase.DENOISE)
-            self._last = time.perf_counter()
-
-    def _decoding(self) -> None:
-        if self._session.phase is Phase.DENOISE:
-            self._session.end()
-            self._session.begin(Phase.DECODE)
-
-    def step_ended(self, pipe: Any, _index: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-        """diffusers' ``callback_on_step_end``."""
-        self._session.synchronise()
-        now = time.perf_counter()
-        self._done += 1
-        # Some schedulers take a step more than they were asked for (PNDM); theirs is the true count.
-        self._session.stepped(self._done, len(pipe.scheduler.timesteps), now - self._last)
-        self._last = now
-        return values
-
-
-def _wrap(
-    owner: Any, name: str, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None
-) -> Callable[[], None] | None:
-    """Let ``before`` and ``after`` be called around ``owner.name``; returns what undoes it, None if it is not there."""
-    original = getattr(owner, name, None)
-    if original is None:
-        return None
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if before:
-            before()
-        result = original(*args, **kwargs)
-        if after:
-            after()
-        return result
-
-    setattr(owner, name, wrapper)
-    return lambda: delattr(owner, name)

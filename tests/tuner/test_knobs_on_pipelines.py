@@ -1,0 +1,86 @@
+"""Every knob on real pipelines: what is applied is what is read back, and what changes nothing is said."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mini_pipeline import write_mini
+
+from tuner.knobs import KNOBS, apply_in_place, apply_settings, knob, read_setup
+from tuner.models import resolve
+from tuner.settings import Settings
+from tuner.worker.assemble import build_pipeline
+from tuner.worker.build import load_pipeline
+from tuner.worker.noise import fill
+
+
+def tiny():
+    pipe = load_pipeline(resolve("builtin:tiny"), torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def draw(pipe) -> bytes:
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        return pipe("a circle", num_inference_steps=2, generator=generator).images[0].tobytes()
+
+
+@pytest.fixture(scope="module")
+def reference() -> bytes:
+    return draw(tiny())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reads"),
+    [
+        ("attention", "sdpa", "AttnProcessor2_0"),
+        ("attention", "sliced", "SlicedAttnProcessor"),
+        ("memory_format", "channels_last", "channels_last"),
+        ("memory_format", "contiguous", "contiguous"),
+        ("vae_slicing", "on", "on"),
+        ("vae_tiling", "on", "on"),
+        ("offload", "none", "none"),
+        # The hooks of both kinds work between a CPU and itself: the same code as on a card, without its gain.
+        ("offload", "model", "model"),
+        ("offload", "group", "group"),
+    ],
+)
+def test_lossless_knobs_do_what_they_say_and_keep_the_picture(name, value, reads, reference):
+    pipe = tiny()
+    assert knob(name).apply(pipe, value, "cpu") is None
+    assert knob(name).read(pipe) == reads
+    picture = draw(pipe)
+    assert knob(name).read(pipe) == reads
+    assert max(abs(a - b) for a, b in zip(picture, reference, strict=True)) <= 2
+
+
+def test_sequential_offload_hooks_every_leaf():
+    pipe = tiny()
+    knob("offload").apply(pipe, "sequential", "cpu")
+    assert knob("offload").read(pipe) == "sequential"
+
+
+def test_what_is_switched_on_in_place_can_be_switched_off():
+    pipe, on = tiny(), Settings(vae_slicing="on", vae_tiling="on")
+    apply_in_place(pipe, Settings(), on, "cpu")
+    assert (read_setup(pipe)["vae_slicing"], read_setup(pipe)["vae_tiling"]) == ("on", "on")
+    apply_in_place(pipe, on, Settings(), "cpu")
+    assert (read_setup(pipe)["vae_slicing"], read_setup(pipe)["vae_tiling"]) == ("off", "off")
+
+
+def test_a_transformer_says_that_slicing_its_attention_changes_nothing(tmp_path):
+    folder = write_mini(tmp_path / "flux", "flux")
+    pipe = build_pipeline(folder, lambda name, model: fill(model, name, torch.float32))
+    (remark,) = apply_settings(pipe, Settings(attention="sliced"), "cpu")
+    assert "changes nothing" in remark
+
+
+def test_the_setup_names_every_knob():
+    assert read_setup(tiny()).keys() == {item.name for item in KNOBS}
+
+
+def test_mixed_precision_is_read_component_by_component():
+    pipe = tiny()
+    pipe.vae.to(torch.bfloat16)
+    assert read_setup(pipe)["precision"] == "text_encoder:fp32 unet:fp32 vae:bf16"
