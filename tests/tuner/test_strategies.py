@@ -195,6 +195,22 @@ def test_noise_does_not_make_a_winner():
     assert result.best.settings.memory_format == "contiguous"
 
 
+def test_a_lossy_setting_is_measured_but_does_not_win():
+    class TilingIsFaster(Machine):
+        def seconds_per_step(self, probe):
+            return super().seconds_per_step(probe) * (0.5 if probe.settings.vae_tiling == "on" else 1.0)
+
+    result = Study(goal=goal(), runner=TilingIsFaster()).run()
+    measured = [trial for trial in result.trials if trial.purpose is Purpose.FASTEST]
+    assert min(measured, key=lambda trial: trial.seconds_per_image).settings.vae_tiling == "on"
+    assert result.best.settings.vae_tiling == "off"
+
+
+def test_a_batch_brings_vae_slicing_into_the_comparison():
+    settings_tried = [trial.settings for trial in Study(goal=goal(batch=4), runner=Machine()).run().trials]
+    assert any(tried.vae_slicing == "on" for tried in settings_tried)
+
+
 def test_what_does_not_fit_as_it_is_steps_down_to_what_does():
     machine = Machine(per_pixel=40000.0, tiled_per_pixel=100.0, seconds_per_megapixel=0.2)
     result = Study(goal=goal(), runner=machine).run()

@@ -60,6 +60,11 @@ def settings_from(base: Settings, changes: dict[str, Value], target: Target) -> 
     return settings
 
 
+def is_lossless(settings: Settings, than: Settings) -> bool:
+    """Whether the change to these settings leaves the picture as it is, up to floating-point noise."""
+    return all(name in _ONLY or knob(name).lossless for name in settings.differences(than))
+
+
 def needs_fresh_worker(before: Settings, after: Settings) -> bool:
     """Whether the change from one to the other cannot be made on the loaded pipeline."""
     changed = after.differences(before)

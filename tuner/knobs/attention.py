@@ -9,7 +9,7 @@ from tuner.settings import Settings
 from tuner.target import Target
 
 
-def _candidates(target: Target) -> tuple[Value, ...]:
+def _candidates(target: Target, _batch: int) -> tuple[Value, ...]:
     return ("sliced", "xformers") if not target.is_cpu and "xformers" in target.packages else ("sliced",)
 
 

@@ -34,8 +34,8 @@ class Knob:
     """Whether the picture stays the same up to floating-point noise."""
     in_place: bool = False
     """Whether it may be turned on a loaded pipeline; otherwise a fresh worker is needed."""
-    candidates: Callable[[Target], tuple[Value, ...]]
-    """Values worth measuring for speed on this device, the most promising first."""
+    candidates: Callable[[Target, int], tuple[Value, ...]]
+    """Values worth measuring on this device for a batch of that many pictures, the most promising first."""
     refusal: Callable[[Value, Settings, Target], str | None] = _never
     """Why a value cannot be used on this device or beside the other settings; None if it can."""
     apply: Callable[[Any, Value, str], str | None] = _nothing

@@ -51,7 +51,7 @@ KNOB = Knob(
     name="memory_format",
     about="channels_last keeps the channels of a pixel together, which convolutions often like better.",
     values=("contiguous", "channels_last"),
-    candidates=lambda _target: ("channels_last",),
+    candidates=lambda _target, _batch: ("channels_last",),
     apply=_apply,
     read=_read,
 )

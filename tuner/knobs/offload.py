@@ -59,8 +59,8 @@ KNOB = Knob(
     about="Parts of the model wait in host memory: 'model' moves whole components, 'group' layer by layer, "
     "'sequential' every leaf (least memory, slowest).",
     values=("none", "model", "group", "sequential"),
-    # Never faster than a model that fits: a matter of the ladder, not of the search for speed.
-    candidates=lambda _target: (),
+    # Slower than a model that fits, but by how much is what a user of --low-memory wants to know.
+    candidates=lambda target, _batch: () if target.is_cpu else ("model", "group", "sequential"),
     refusal=_refusal,
     apply=_apply,
     read=_read,

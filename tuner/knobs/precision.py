@@ -9,7 +9,7 @@ from tuner.settings import Settings
 from tuner.target import Target
 
 
-def _candidates(target: Target) -> tuple[Value, ...]:
+def _candidates(target: Target, _batch: int) -> tuple[Value, ...]:
     if target.is_cpu:
         return ("bf16", "fp32") if target.fast_bf16 else ("fp32",)
     if target.fast_bf16:

@@ -8,7 +8,7 @@ from tuner.knobs.knob import Knob, Value
 from tuner.target import Target
 
 
-def _candidates(target: Target) -> tuple[Value, ...]:
+def _candidates(target: Target, _batch: int) -> tuple[Value, ...]:
     if not target.is_cpu or target.cores is None:
         return ()
     # More threads than physical cores hurt; half of them can win where memory bandwidth is the limit.

@@ -39,7 +39,7 @@ SLICING = Knob(
     about="Decodes a batch one picture at a time; changes nothing for a batch of one.",
     values=("off", "on"),
     in_place=True,
-    candidates=lambda _target: (),
+    candidates=lambda _target, batch: ("on",) if batch > 1 else (),
     apply=_switch("slicing"),
     read=_reader("slicing"),
 )
@@ -51,7 +51,7 @@ TILING = Knob(
     values=("off", "on"),
     lossless=False,
     in_place=True,
-    candidates=lambda _target: (),
+    candidates=lambda _target, _batch: ("on",),
     apply=_switch("tiling"),
     read=_reader("tiling"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from tuner.knobs import KNOBS, refusals
+from tuner.knobs import KNOBS, is_lossless, refusals
 from tuner.probe import Probe, Purpose, Trial, find
 from tuner.settings import Settings
 from tuner.strategy.goal import Goal
@@ -32,7 +32,8 @@ def best(goal: Goal, trials: Sequence[Trial]) -> Trial | None:
         trial = find(trials, probe)
         if trial is None:
             break
-        winner = _better(winner, trial)
+        if winner is None or not winner.finished or is_lossless(probe.settings, winner.settings):
+            winner = _better(winner, trial)
     return winner
 
 
@@ -67,14 +68,16 @@ def _plan(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
         return
     seen = {goal.baseline, goal.first_guess}
     for knob in KNOBS:
-        for value in knob.candidates(goal.target):
+        for value in knob.candidates(goal.target, goal.batch):
             candidate = winner.settings.but(**{knob.name: value})
             if candidate in seen or refusals(candidate, goal.target):
                 continue
             seen.add(candidate)
             probe = _probe(goal, candidate)
             yield probe
-            winner = _better(winner, find(trials, probe)) or winner
+            # A lossy knob is measured for the table; it may not win by changing the picture.
+            if knob.lossless:
+                winner = _better(winner, find(trials, probe)) or winner
 
 
 def _frugal(goal: Goal, settings: Settings) -> Iterator[Probe]:
