@@ -11,7 +11,7 @@ from typing import Self
 from doctor.trace import Outcome
 from tuner.events import Apply, Command, Event, Failed, Generate, Load, Loaded
 from tuner.knobs import needs_fresh_worker
-from tuner.probe import Probe, TraceFold, Trial, trial_of
+from tuner.probe import MOST_RUNS, Probe, TraceFold, Trial, trial_of
 from tuner.runner import Limits, Worker
 from tuner.settings import Request, Settings
 
@@ -128,20 +128,24 @@ class Lab:
         loaded = self.load(probe.settings)
         if isinstance(loaded, Failed):
             fold.add(loaded)
-            return trial_of(probe, fold, (), time.monotonic() - started)
-        runs = [probe.steps]
+            return trial_of(probe, [fold], (), time.monotonic() - started)
         if probe.warm_up:
-            runs.insert(0, 1)
-        for steps in runs:
-            fold = TraceFold(loaded.setup)
-            last = self._listen(
-                Generate(request=self._request(probe, steps)), Limits(total=probe.limit_seconds), fold
-            )
-            if isinstance(last, Failed):
-                if last.outcome is not Outcome.REFUSED:
-                    self.close()
-                break
-        return trial_of(probe, fold, loaded.remarks, time.monotonic() - started)
+            fold = self._generate(probe, 1, loaded)
+            if fold.seconds is None:
+                return trial_of(probe, [fold], loaded.remarks, time.monotonic() - started)
+        runs = [self._generate(probe, probe.steps, loaded)]
+        while _worth_repeating(probe, runs):
+            runs.append(self._generate(probe, probe.steps, loaded))
+        return trial_of(probe, runs, loaded.remarks, time.monotonic() - started)
+
+    def _generate(self, probe: Probe, steps: int, loaded: Loaded) -> TraceFold:
+        """One run; its fold has no ``seconds`` if it did not finish."""
+        fold = TraceFold(loaded.setup)
+        command = Generate(request=self._request(probe, steps))
+        last = self._listen(command, Limits(total=probe.limit_seconds), fold)
+        if isinstance(last, Failed) and last.outcome is not Outcome.REFUSED:
+            self.close()
+        return fold
 
     def _request(self, probe: Probe, steps: int) -> Request:
         return Request(
@@ -152,3 +156,11 @@ class Lab:
             seed=self._bench.seed,
             batch=probe.batch,
         )
+
+
+def _worth_repeating(probe: Probe, runs: list[TraceFold]) -> bool:
+    """Whether another run fits the time for repeats; an even number of runs has no median run."""
+    if runs[-1].seconds is None or len(runs) >= MOST_RUNS:
+        return False
+    total = sum(run.seconds or 0.0 for run in runs)
+    return len(runs) % 2 == 0 or total * (1 + 2 / len(runs)) <= probe.repeat_within

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from doctor.trace import Outcome, Phase, PhaseRecord, Trace
 from tuner.events import Event, Failed, Finished, Loaded, PhaseEnded, Stepped
 from tuner.settings import Settings
+
+MOST_RUNS = 7
+"""Runs of one probe at most; odd, so that the median is one of them."""
 
 
 class Purpose(StrEnum):
@@ -32,6 +35,8 @@ class Probe:
     batch: int = 1
     warm_up: bool = False
     """Whether a short run at the same size goes before the one that is measured."""
+    repeat_within: float = 0.0
+    """Seconds in which a short run is repeated, at most MOST_RUNS times; the median run is the measured one."""
     limit_seconds: float | None = None
     predicted: dict[str, float] | None = None
     """What was expected of it, for comparison: ``peak_bytes``."""
@@ -51,7 +56,9 @@ class Trial:
     seconds_per_step: float | None = None
     """Median of the denoising steps of the measured run."""
     spread: float | None = None
-    """(slowest - fastest) / median of those steps; None for a single step."""
+    """(slowest - fastest) / median: of the repeated runs, else of the steps; None if there was one of each."""
+    runs_seconds: tuple[float, ...] = ()
+    """Wall time of every measured run; the other figures are those of the median one."""
     seconds_per_image: float | None = None
     """Wall time of the measured run, from prompt to pixels at ``steps`` steps, divided by the batch."""
     peak_bytes: int | None = None
@@ -125,9 +132,22 @@ class TraceFold:
         return self._trace
 
 
-def trial_of(probe: Probe, fold: TraceFold, remarks: tuple[str, ...], cost: float) -> Trial:
-    """The trial of a probe from the folded events of its measured run."""
+def median_run(runs: Sequence[TraceFold]) -> TraceFold:
+    """The run in the middle by its wall time; the last one if it did not finish."""
+    if runs[-1].seconds is None:
+        return runs[-1]
+    return sorted(runs, key=lambda run: run.seconds or 0.0)[len(runs) // 2]
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    return (max(values) - min(values)) / statistics.median(values) if len(values) > 1 else None
+
+
+def trial_of(probe: Probe, runs: Sequence[TraceFold], remarks: tuple[str, ...], cost: float) -> Trial:
+    """The trial of a probe from the folded events of its measured runs, of which there is at least one."""
+    fold = median_run(runs)
     trace = fold.trace
+    totals = tuple(run.seconds for run in runs if run.seconds is not None)
     finished = trace.outcome is Outcome.FINISHED
     steps = trace.step_seconds
     median = statistics.median(steps) if steps else None
@@ -141,7 +161,8 @@ def trial_of(probe: Probe, fold: TraceFold, remarks: tuple[str, ...], cost: floa
         steps=probe.steps,
         outcome=trace.outcome,
         seconds_per_step=median if finished else None,
-        spread=(max(steps) - min(steps)) / median if finished and median and len(steps) > 1 else None,
+        spread=_spread(totals if len(totals) > 1 else steps) if finished else None,
+        runs_seconds=totals,
         seconds_per_image=fold.seconds / probe.batch if finished and fold.seconds is not None else None,
         # The peak of a run that broke off is not the peak that it needed.
         peak_bytes=trace.peak_bytes if finished else None,

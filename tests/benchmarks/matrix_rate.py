@@ -27,5 +27,9 @@ def rate(dtype: torch.dtype, side: int) -> float:
 
 if __name__ == "__main__":
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    for name, dtype, side in (("fp32", torch.float32, 2048), ("bf16", torch.bfloat16, 2048), ("fp16", torch.float16, 512)):
+    for name, dtype, side in (
+        ("fp32", torch.float32, 2048),
+        ("bf16", torch.bfloat16, 2048),
+        ("fp16", torch.float16, 512),
+    ):
         print(f"{name}: {rate(dtype, side):8.1f} GFLOP/s ({side}x{side})")

@@ -204,3 +204,12 @@ def test_no_orphan_when_the_owner_is_killed():
         time.sleep(0.05)
     assert is_gone(worker)
     owner.stdout.close()
+
+
+def test_a_short_run_is_repeated_and_the_median_is_the_measured_one():
+    with lab() as here:
+        trial = here.run(probe(repeat_within=0.5))
+        single = here.run(probe(repeat_within=0.0))
+    assert len(trial.runs_seconds) == 7
+    assert trial.seconds_per_image == sorted(trial.runs_seconds)[3]
+    assert len(single.runs_seconds) == 1

@@ -16,6 +16,8 @@ NOISE = 0.03
 Warm repeats of one setting differ by 1-3 % on an otherwise idle two-core machine; a trial's own spread
 is used where it is larger.
 """
+_REPEAT_SECONDS = 3.0
+"""Time for repeats of a short run: a tenth of a second says little about the next one."""
 _MORE_NOISE_THAN_THIS_IS_AN_OUTLIER = 0.10
 
 
@@ -51,6 +53,7 @@ def _probe(goal: Goal, settings: Settings, purpose: Purpose = Purpose.FASTEST) -
         steps=goal.steps,
         batch=goal.batch,
         warm_up=True,
+        repeat_within=_REPEAT_SECONDS,
         limit_seconds=goal.run_limit,
     )
 
@@ -103,7 +106,8 @@ def _better(winner: Trial | None, other: Trial | None) -> Trial | None:
 
 
 def _noise(trial: Trial) -> float:
-    """The spread of a trial's steps as an uncertainty of its total, bounded: one late step is an outlier."""
+    """A trial's spread as an uncertainty of its time, bounded: one late run or step is an outlier."""
     if trial.spread is None:
         return 0.0
-    return min(trial.spread / math.sqrt(max(1, len(trial.step_seconds))), _MORE_NOISE_THAN_THIS_IS_AN_OUTLIER)
+    count = len(trial.runs_seconds) if len(trial.runs_seconds) > 1 else len(trial.step_seconds)
+    return min(trial.spread / math.sqrt(max(1, count)), _MORE_NOISE_THAN_THIS_IS_AN_OUTLIER)
