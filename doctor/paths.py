@@ -43,7 +43,16 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        # Temporary files are private; the finished one gets the rights that any new file of the user gets.
+        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """The process's umask. It can only be read by setting it, so it is set to the strictest for that moment."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

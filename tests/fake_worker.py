@@ -1,6 +1,6 @@
 """A worker program without torch that obeys a script: how the real one can end, in milliseconds.
 
-``python -P -m fake_worker COMMANDS_FD EVENTS_FD``; what to do stands in FAKE_WORKER (see ACTS).
+``python -P -m fake_worker``; what to do stands in FAKE_WORKER (see ACTS).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tuner.events import (
     Ready,
     Stepped,
 )
-from tuner.worker.channel import Channel
+from tuner.worker.channel import Channel, take_standard_streams
 
 
 def finish(channel: Channel, command: Generate) -> None:
@@ -96,7 +96,8 @@ def main() -> None:
     act = os.environ.get("FAKE_WORKER", "finish")
     if act == "dies_at_start":
         sys.exit("no such library")
-    channel = Channel(int(sys.argv[1]), int(sys.argv[2]))
+    channel = Channel(*take_standard_streams())
+    print("a library prints to standard output, which must not reach the events")
     channel.send(Ready(pid=os.getpid(), versions={"torch": "0"}))
     for command in channel.commands():
         if isinstance(command, Load):

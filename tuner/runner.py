@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import psutil
 
@@ -60,30 +59,26 @@ class Worker:
 
     def __init__(self, program: tuple[str, ...] = ("tuner.worker",)) -> None:
         """Start ``python -P -m PROGRAM``; tests pass another program that speaks the same events."""
-        command_read, command_write = os.pipe()
-        event_read, event_write = os.pipe()
-        self._log: IO[bytes] = tempfile.TemporaryFile(prefix="sdoctor-worker-")  # noqa: SIM115  (closed in close())
+        handle, name = tempfile.mkstemp(prefix="sdoctor-worker-", suffix=".log")
+        self._log = Path(name)
         environment = dict(os.environ)
         # The worker loads what it is told to; progress bars and notices of the libraries would only fill its log.
         environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", *program, str(command_read), str(event_write)],
-            pass_fds=(command_read, event_write),
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            env=environment,
-            # A neutral folder: no stranger's "tuner" package can be met there.
-            cwd=Path(tempfile.gettempdir()),
-        )
-        os.close(command_read)
-        os.close(event_write)
-        self._commands = command_write
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", *program],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=handle,
+                env=environment,
+                # A neutral folder: no stranger's "tuner" package can be met there.
+                cwd=Path(tempfile.gettempdir()),
+            )
+        finally:
+            os.close(handle)
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._lock = threading.Lock()
-        self._reader = threading.Thread(
-            target=self._read, args=(event_read,), name="worker-events", daemon=True
-        )
+        self._reader = threading.Thread(target=self._read, name="worker-events", daemon=True)
         self._reader.start()
         self.ready: Ready | None = None
         self.usable = True
@@ -93,18 +88,20 @@ class Worker:
         """Process id of the worker."""
         return self._process.pid
 
-    def _read(self, descriptor: int) -> None:
-        with os.fdopen(descriptor, "rb") as pipe:
-            for line in pipe:
-                # A line cut off by the worker's death is no event; its end is reported all the same.
-                if line.endswith(b"\n"):
-                    self._events.put(decode_event(line))
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            # A line cut off by the worker's death is no event; its end is reported all the same.
+            if line.endswith(b"\n"):
+                self._events.put(decode_event(line))
         self._events.put(None)
 
     def send(self, command: Command) -> None:
         """Pass a command; a worker that is gone is noticed by the next wait for an event."""
-        with self._lock, contextlib.suppress(OSError):
-            os.write(self._commands, encode(command))
+        assert self._process.stdin is not None
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(encode(command))
+            self._process.stdin.flush()
 
     def interrupt(self) -> None:
         """Ask for the end of the running generation after the current step."""
@@ -167,11 +164,13 @@ class Worker:
         return Failed(outcome=outcome, message=message, phase=phase, detail=words)
 
     def log_tail(self, limit: int = 4000) -> str:
-        """The last ``limit`` bytes of what the worker's libraries printed."""
-        if self._log.closed:
+        """The last ``limit`` bytes of what the worker's libraries printed; "" when the worker has been closed."""
+        try:
+            with self._log.open("rb") as log:
+                log.seek(max(0, self._log.stat().st_size - limit))
+                return log.read().decode(errors="replace")
+        except FileNotFoundError:
             return ""
-        size = os.fstat(self._log.fileno()).st_size
-        return os.pread(self._log.fileno(), limit, max(0, size - limit)).decode(errors="replace")
 
     def kill(self) -> None:
         """End the process now and wait until it is gone, so that its memory is back."""
@@ -189,12 +188,13 @@ class Worker:
             except subprocess.TimeoutExpired:
                 self.kill()
         self.usable = False
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         with self._lock, contextlib.suppress(OSError):
-            if self._commands >= 0:
-                os.close(self._commands)
-                self._commands = -1
+            self._process.stdin.close()
         self._reader.join(_QUIT_SECONDS)
-        self._log.close()
+        self._process.stdout.close()
+        self._log.unlink(missing_ok=True)
 
 
 class _Watch:

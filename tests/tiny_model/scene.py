@@ -21,7 +21,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "gray": (130, 130, 132),
 }
 SHAPES = ("circle", "square", "triangle", "star", "ring", "cross", "diamond", "heart")
-RADII = {"small": 0.12, "medium": 0.21, "large": 0.33}
+RADII = {"small": 0.15, "medium": 0.22, "large": 0.33}
 """Radius of a shape, as a fraction of the picture's side."""
 PLACES: dict[str, tuple[float, float]] = {
     "center": (0.5, 0.5),

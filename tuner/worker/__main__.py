@@ -1,7 +1,7 @@
 """The worker program: obeys commands from one pipe, reports on another, and dies with its owner.
 
-Usage: ``python -P -m tuner.worker COMMANDS_FD EVENTS_FD``. Standard output and error are for whatever the
-libraries print; nothing reads them but a person, after a crash.
+Usage: ``python -P -m tuner.worker`` with pipes as standard input (commands) and standard output (events). What
+the libraries print goes to standard error, which nothing reads but a person, after a crash.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from doctor.trace import Outcome
 from tuner.events import Apply, Command, Failed, Generate, Load, Ready
 from tuner.failures import outcome_of
 from tuner.worker.budget import BudgetRefused, lift_budget
-from tuner.worker.channel import Channel
+from tuner.worker.channel import Channel, take_standard_streams
 
 
 def main() -> int:
     """Serve commands until Quit, a failure that poisons the process, or the owner's end."""
     # Ctrl-C goes to the whole foreground group; only the owner decides what it means for the worker.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    channel = Channel(int(sys.argv[1]), int(sys.argv[2]))
+    channel = Channel(*take_standard_streams())
     versions = _import_libraries()
     import os
 

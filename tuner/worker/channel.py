@@ -10,6 +10,20 @@ from collections.abc import Iterator
 from tuner.events import Command, Event, Interrupt, Quit, decode_command, encode
 
 
+def take_standard_streams() -> tuple[int, int]:
+    """Take standard input and output for the messages, and return them as (commands, events).
+
+    Afterwards standard input is empty and whatever a library prints to standard output goes to standard
+    error, so nothing but messages can get onto the pipe. To be called before anything else is imported.
+    """
+    commands, events = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return commands, events
+
+
 class Channel:
     """Reads commands in a thread of its own, so that an interrupt is heard while the pipeline computes.
 
