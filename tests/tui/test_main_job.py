@@ -169,6 +169,17 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
     assert Path(document["profile"]).is_file()
 
 
+def test_a_profile_that_cannot_be_saved_is_said_after_the_result(tmp_path):
+    (tmp_path / "data").write_text("a file stands where the folder should be")
+    done = sdoctor("tune", "--json", "--max-size", "128", home=tmp_path)
+    assert done.returncode == 1
+    assert "The profile could not be saved in" in sentence_of(done)
+    document = json.loads(done.stdout)
+    assert document["profile"] is None
+    assert document["best"]["trial"]["outcome"] == "finished"
+    assert document["largest"]["edge"]["limit"] == "max-size"
+
+
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 def test_the_screen_in_a_real_terminal(size, tmp_path):

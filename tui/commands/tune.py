@@ -154,20 +154,28 @@ def _goal(
 
 
 def _report(result: Result, situation: Situation, *, as_json: bool) -> None:
-    """Save the profile and print what was found."""
+    """Save the profile and print what was found. Raises NotInOrder, after printing, if it could not be saved."""
     from datetime import UTC, datetime
 
+    from doctor.errors import NotInOrder
     from tui.render_tune import as_document, as_table
     from tuner.profile import profile_of
-    from tuner.store import save
+    from tuner.store import profiles_dir, save
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
     profile = profile_of(result, situation.address, situation.fingerprint, now)
-    path = save(profile) if profile is not None else None
+    path, trouble = None, None
+    try:
+        path = save(profile) if profile is not None else None
+    except OSError as error:
+        where = f"{profiles_dir()}: {error.strerror}"
+        trouble = f"The profile could not be saved in {where}; set SDOCTOR_HOME to another folder."
     if as_json:
         typer.echo(as_document(result, situation.model.name, situation.fingerprint, path))
     elif result.trials:
         typer.echo(as_table(result, situation.model.name, situation.target, path))
+    if trouble is not None:
+        raise NotInOrder(trouble)
 
 
 def _nothing_worked(result: Result) -> str:
