@@ -30,6 +30,7 @@ def export(component: nn.Module, name: str, folder: Path = MODEL_FOLDER) -> None
             for key, value in component.state_dict().items()
         }
         save_file(tensors, Path(scratch) / file, metadata={"format": "pt"})
+        (Path(scratch) / file).chmod(0o644)
         (Path(scratch) / file).replace(folder / name / file)
 
 
