@@ -115,7 +115,7 @@ def _edge_line(name: str, edge: Edge) -> str:
 
 
 def _row(first: str, *rest: str) -> str:
-    return f"  {first:<46}" + "".join(f"{cell:>11}" for cell in rest[:-1]) + f"  {rest[-1]}"
+    return f"  {first:<62}" + "".join(f"{cell:>11}" for cell in rest[:-1]) + f"  {rest[-1]}"
 
 
 def _seconds(value: float | None) -> str:
@@ -123,7 +123,8 @@ def _seconds(value: float | None) -> str:
 
 
 def _trial_row(trial: Trial, result: Result) -> str:
-    mark = "  <- best" if trial is result.best else "  <- default" if trial is result.baseline else ""
+    marks = {"best": result.best, "default": result.baseline}
+    mark = "".join(f"  <- {name}" for name, marked in marks.items() if trial is marked)
     row = _row(
         trial.settings.text(),
         _seconds(trial.seconds_per_step),

@@ -20,6 +20,7 @@ class Purpose(StrEnum):
 
     BASELINE = "baseline"
     FASTEST = "fastest"
+    CONFIRMATION = "confirmation"
     LARGEST = "largest"
 
 

@@ -120,6 +120,18 @@ def test_noise_does_not_make_a_winner():
     assert result.best.settings.memory_format == "contiguous"
 
 
+def test_a_disturbance_while_the_default_is_measured_gives_no_false_speedup():
+    class DisturbedAtFirst(Machine):
+        def seconds_per_step(self, probe):
+            return super().seconds_per_step(probe) * (5.0 if self.runs == 1 else 1.0)
+
+    calm = Study(goal=goal(), runner=Machine()).run()
+    disturbed = Study(goal=goal(), runner=DisturbedAtFirst()).run()
+    assert disturbed.trials[0].seconds_per_image > 3 * calm.trials[0].seconds_per_image
+    assert disturbed.speedup == pytest.approx(calm.speedup)
+    assert disturbed.best.settings == calm.best.settings
+
+
 def test_a_lossy_setting_is_measured_but_does_not_win():
     class TilingIsFaster(Machine):
         def seconds_per_step(self, probe):
