@@ -9,7 +9,7 @@ import msgspec
 from doctor.sizes import gib
 from doctor.trace import Outcome
 from tuner.fingerprint import Fingerprint
-from tuner.probe import Trial
+from tuner.probe import Purpose, Trial
 from tuner.strategy.largest import Edge, LimitKind
 from tuner.study import Result, RungEdge
 from tuner.target import Target
@@ -125,8 +125,9 @@ def _seconds(value: float | None) -> str:
 def _trial_row(trial: Trial, result: Result) -> str:
     marks = {"best": result.best, "default": result.baseline}
     mark = "".join(f"  <- {name}" for name, marked in marks.items() if trial is marked)
+    again = " (again)" if trial.purpose is Purpose.CONFIRMATION else ""
     row = _row(
-        trial.settings.text(),
+        trial.settings.text() + again,
         _seconds(trial.seconds_per_step),
         _seconds(trial.seconds_per_image),
         "-" if trial.peak_bytes is None else gib(trial.peak_bytes),

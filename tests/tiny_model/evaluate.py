@@ -39,9 +39,10 @@ _CAPTION = 26
 
 def load(folder: Path = MODEL_FOLDER) -> Any:
     """The pipeline, as anybody would load it."""
+    import torch
     from diffusers import DiffusionPipeline
 
-    pipeline = DiffusionPipeline.from_pretrained(folder)
+    pipeline = DiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -69,9 +70,9 @@ def summary(asked: Sequence[Question], verdicts: Sequence[Verdict]) -> dict[str,
         ]
         groups[name] = {
             "prompts": len(chosen),
-            "shape_and_background_colour": sum(v.colours and v.background for v in chosen),
+            "shape_and_background_colour": int(sum(v.colours and v.background for v in chosen)),
             **{
-                field: sum(getattr(verdict, field) for verdict in chosen)
+                field: int(sum(getattr(verdict, field) for verdict in chosen))
                 for field in ("background", "colours", "shapes", "counts", "places")
             },
         }

@@ -15,8 +15,9 @@ from tiny_model.scene import is_held_out
 FOLDER = Path(__file__).resolve().parents[2] / "tuner" / "builtin" / "tiny"
 MOST_BYTES = 12_000_000
 ASKED = 12
-# Far below the measured share (docs/tiny-model.md), so that another torch or another processor does not fail it.
-LEAST_RIGHT = 9
+# Below the measured share (docs/tiny-model.md: half of the one-shape prompts), so that another torch or another
+# processor does not fail it; drawing at random would get about one in a hundred right.
+LEAST_RIGHT = 4
 STEPS = 20
 
 
@@ -34,7 +35,7 @@ def test_plain_diffusers_loads_it_in_every_precision():
     from diffusers import DiffusionPipeline
 
     for precision in (torch.float32, torch.bfloat16, torch.float16):
-        loaded = DiffusionPipeline.from_pretrained(FOLDER, torch_dtype=precision)
+        loaded = DiffusionPipeline.from_pretrained(FOLDER, dtype=precision)
         assert type(loaded).__name__ == "StableDiffusionPipeline"
         assert {loaded.unet.dtype, loaded.vae.dtype, loaded.text_encoder.dtype} == {precision}
 
@@ -73,7 +74,7 @@ def test_bfloat16_gives_nearly_the_same_picture(pipeline):
     import torch
     from diffusers import DiffusionPipeline
 
-    coarse = DiffusionPipeline.from_pretrained(FOLDER, torch_dtype=torch.bfloat16)
+    coarse = DiffusionPipeline.from_pretrained(FOLDER, dtype=torch.bfloat16)
     coarse.set_progress_bar_config(disable=True)
     prompt = "a large yellow star on a purple background"
     fine = look(draw(pipeline, prompt, 2, STEPS))

@@ -53,8 +53,8 @@ def test_memory_really_runs_out_and_the_next_trial_is_untouched(lab):
 
 
 def test_settings_change_what_really_runs(lab):
-    tiled = lab.run(probe(768, Settings(vae_tiling="on", vae_slicing="on"), steps=1))
-    plain = lab.run(probe(768, steps=1))
+    tiled = lab.run(probe(512, Settings(vae_tiling="on", vae_slicing="on"), steps=1))
+    plain = lab.run(probe(512, steps=1))
     assert (tiled.setup["vae_tiling"], tiled.setup["vae_slicing"]) == ("on", "on")
     assert (plain.setup["vae_tiling"], plain.setup["vae_slicing"]) == ("off", "off")
     decode = {
