@@ -36,6 +36,18 @@ DRIVER_FLOORS = (
 )
 
 
+EXACT_DRIVER_FLOORS = {
+    "9.0": ("384.81", "385.54"),
+    "9.1": ("390.46", "391.29"),
+    "9.2": ("396.26", "397.44"),
+    "10.0": ("410.48", "411.31"),
+    "10.1": ("418.39", "418.96"),
+    "10.2": ("440.33", "441.22"),
+}
+"""Before CUDA 11 every minor version had a floor of its own: CUDA -> (Linux, Windows). Source: release notes,
+table 3 (docs.nvidia.com/cuda/cuda-toolkit-release-notes)."""
+
+
 @dataclass(frozen=True, slots=True)
 class TorchRelease:
     """One minor release of torch: the CUDA builds that were published, and the Pythons it has wheels for."""
@@ -139,6 +151,9 @@ def driver_floor(cuda: str, os: str | None) -> str | None:
 
     Only the major version counts: within it, older drivers run newer minor versions.
     """
+    exact = EXACT_DRIVER_FLOORS.get(cuda)
+    if exact is not None:
+        return exact[os == "Windows"]
     numbers = release(cuda)
     row = next((row for row in DRIVER_FLOORS if numbers and row.cuda_major == numbers[0]), None)
     if row is None:

@@ -192,6 +192,18 @@ class Python:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """An error line of a program, recognised in a pasted report."""
+
+    kind: str
+    """What it says, in sdoctor's words: "out-of-memory", "no-kernel-image"; doctor.reports.messages lists them."""
+    text: str
+    """The line itself, at most 300 characters."""
+    values: dict[str, str] = field(default_factory=dict)
+    """What was parsed out of it: versions and names as they stand there, sizes in bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
     """A fact that could not be read, and why."""
 
@@ -219,7 +231,15 @@ class Facts:
     packages: tuple[Package, ...] | None = None
     environment: dict[str, str] | None = None
     """Environment variables that matter, values redacted where they may hold a secret."""
+    messages: tuple[Message, ...] = ()
+    """Error lines of a pasted report; a machine that was examined directly has none."""
+    read_from: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a pasted report: format -> the facts that it contributed."""
     unread: tuple[Unread, ...] = ()
+
+    def message(self, kind: str) -> Message | None:
+        """The first message of that kind, or None."""
+        return next((message for message in self.messages if message.kind == kind), None)
 
     def package(self, name: str) -> Package | None:
         """The installed distribution of that (normalised) name, or None."""

@@ -12,6 +12,9 @@ from doctor.checks import (
     no_gpu,
     precision,
     python,
+    reported_context,
+    reported_memory,
+    reported_messages,
     requirements,
     storage,
     threads,
@@ -37,4 +40,7 @@ CHECKS: tuple[Check, ...] = (
     host_memory.CHECK,
     threads.CHECK,
     storage.CHECK,
+    reported_messages.CHECK,
+    reported_memory.CHECK,
+    reported_context.CHECK,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from doctor.check import Check
+from doctor.check import Check, known
 from doctor.compat import NUMPY_2_TORCH, release
 from doctor.facts import Facts
 from doctor.finding import Finding, Remedy, Severity
@@ -13,7 +13,8 @@ from doctor.remedies import PIP, pip_install
 
 def run(facts: Facts) -> Iterator[Finding]:
     """accelerate missing; NumPy 2 beside a torch that was built for NumPy 1."""
-    if facts.package("diffusers") and not facts.package("accelerate"):
+    complete = known(facts, "packages.accelerate") if facts.read_from else True
+    if complete and facts.package("diffusers") and not facts.package("accelerate"):
         yield Finding(
             id="accelerate-missing",
             severity=Severity.WARNING,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from doctor.check import Check, require
+from doctor.check import Check, known, require
 from doctor.compat import TORCH_RELEASES, minor_release
 from doctor.facts import Facts
 from doctor.finding import Finding, Remedy, Severity
@@ -26,6 +26,8 @@ def run(facts: Facts) -> Iterator[Finding]:
     have = minor_release(version)
     newest = TORCH_RELEASES[-1]
     oldest_python, newest_python = (minor_release(bound) for bound in newest.python)
+    if not known(facts, "torch"):
+        return
     if facts.torch is not None or have is None or oldest_python is None or newest_python is None:
         return
     if have > newest_python or have < (3, 10):

@@ -1,15 +1,17 @@
-"""Somebody else's report -> ``Facts``: a saved snapshot, or the JSON of an earlier check."""
+"""Somebody else's report -> ``Facts``: a saved snapshot, the JSON of an earlier check, or a pasted text."""
 
 from __future__ import annotations
 
 import msgspec
 
 from doctor.facts import SCHEMA, Facts
+from doctor.reports.read import read_text
 
 CHECK_SCHEMA = "sdoctor.check/1"
 
 ACCEPTED = (
-    f"a facts file ({SCHEMA}, from --save-facts) or the output of 'sdoctor check --json' ({CHECK_SCHEMA})"
+    f"a facts file ({SCHEMA}, from --save-facts), the output of 'sdoctor check --json' ({CHECK_SCHEMA}), "
+    "or a pasted text: collect_env, diffusers-cli env, xformers.info, nvidia-smi, a start-up log, an error"
 )
 
 
@@ -19,9 +21,14 @@ class _Envelope(msgspec.Struct):
 
 
 def read_report(content: bytes) -> Facts:
-    """Read the facts out of ``content``. Raises ValueError, with the reason, if it is neither of the two."""
+    """Read the facts out of ``content``. Raises ValueError, with the reason, if it is neither or damaged."""
     try:
         envelope = msgspec.json.decode(content, type=_Envelope)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        if b'"sdoctor.' in content[:200] and content.lstrip()[:1] == b"{":
+            raise ValueError("it is damaged or cut off") from None
+        return read_text(content)
+    try:
         if envelope.schema == SCHEMA:
             return Facts.from_json(content)
         if envelope.schema == CHECK_SCHEMA:

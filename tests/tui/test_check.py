@@ -176,7 +176,11 @@ def test_save_facts(tmp_path: Path) -> None:
     [
         (("--only", "nonsense"), None, "no check and no finding called 'nonsense'"),
         (("--from", "nowhere.json"), None, "'nowhere.json' cannot be read (No such file or directory)"),
-        (("--from", "-"), b"PyTorch version: 2.4", "'standard input' is not a report that sdoctor can read"),
+        (
+            ("--from", "-"),
+            b"It does not work, please help.",
+            "'standard input' is not a report that sdoctor can read",
+        ),
         (("--from", "-"), b"{}", "not a report"),
         (("--from", "-"), b'{"schema": "other/1"}', "'other/1'"),
         (("--from", "-"), b'{"schema": "sdoctor.check/1"}', "not a report"),

@@ -1,0 +1,1 @@
+"""Pasted reports -> ``Facts``: each module knows one kind of line, ``read`` puts them together."""

@@ -1,0 +1,98 @@
+"""Real reports: does the check name their cause, and is it silent about the healthy ones?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from doctor.check import examine
+from doctor.checks import CHECKS
+from doctor.finding import Finding, Severity
+from doctor.gather.report import read_report
+
+CASES = {
+    path.stem: json.loads(path.read_text("utf-8"))
+    for path in (Path(__file__).parent / "reports").glob("*.json")
+}
+BOUND = 0.92
+"""A little below what is reached, so that a check that gets worse is noticed."""
+
+
+def rendered(case: dict[str, Any]) -> str:
+    facts = case["facts"]
+    lines = [f"{key}: {value}" for key, value in facts.get("values", {}).items()]
+    lines += [f"GPU {index}: {name}" for index, name in enumerate(facts.get("gpus", []))]
+    lines += [f"[pip3] {name}=={version}" for name, version in facts.get("packages", {}).items()]
+    return "\n".join([*lines, *facts.get("mentions", []), *facts.get("errors", [])]) + "\n"
+
+
+def problems(text: str) -> list[Finding]:
+    report = examine(read_report(text.encode()), CHECKS)
+    return [one for one in report.findings if one.severity in (Severity.ERROR, Severity.WARNING)]
+
+
+def is_right(case: dict[str, Any], found: list[Finding]) -> bool:
+    if case["cause"] == "healthy":
+        return not found
+    answer = " ".join(map(str, found)).lower()
+    named = {one.id for one in found} & {case["cause"], *case["also_acceptable"]}
+    mentioned = (any(word.lower() in answer for word in must.split("|")) for must in case["must_mention"])
+    return bool(named) and all(mentioned)
+
+
+def test_score() -> None:
+    wrong = {name: [one.id for one in problems(rendered(case))] for name, case in sorted(CASES.items())
+             if not is_right(case, problems(rendered(case)))}  # fmt: skip
+    score = 1 - len(wrong) / len(CASES)
+    print(f"\n{score:.1%} of {len(CASES)} reports; wrong:")
+    for name, found in wrong.items():
+        print(f"  {name}: wanted {CASES[name]['cause']}, found {found}")
+    assert score >= BOUND
+
+
+WAYS: dict[str, Callable[[str], str]] = {
+    "fenced": lambda text: f"```text\n{text}```\n",
+    "indented": lambda text: "".join(f"    {line}\n" for line in text.splitlines()),
+    "quoted": lambda text: "".join(f"> {line}\n" for line in text.splitlines()),
+    "bullets": lambda text: "".join(f"- {line}\n" for line in text.splitlines()),
+    "windows": lambda text: text.replace("\n", "\r\n"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_pasting_changes_nothing(way: str) -> None:
+    for name, case in CASES.items():
+        text = rendered(case)
+        assert {f.id for f in problems(text)} == {f.id for f in problems(WAYS[way](text))}, name
+
+
+def survives(content: bytes) -> None:
+    """Refusing a text that holds nothing is the one way in which reading may end without facts."""
+    with suppress(ValueError):
+        examined = examine(read_report(content), CHECKS)
+        assert not any("exception" in finding.evidence for finding in examined.findings)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(CASES)), st.floats(0, 1), st.binary(max_size=80))
+def test_no_input_crashes_it(name: str, part: float, noise: bytes) -> None:
+    content = rendered(CASES[name]).encode()
+    survives(content[: int(len(content) * part)] + noise)
+
+
+@given(st.text())
+def test_no_text_crashes_it(text: str) -> None:
+    survives(b"x" + text.encode())
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"It does not work, please help."])
+def test_a_text_without_facts_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="names no version"):
+        read_report(content)
