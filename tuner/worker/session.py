@@ -13,7 +13,7 @@ from typing import Any
 from doctor.trace import Phase
 from tuner.events import Apply, Finished, Generate, Load, Loaded, PhaseEnded, PhaseStarted, Pulse, Stepped
 from tuner.knobs import apply_in_place, apply_settings, read_setup
-from tuner.models import resolve
+from tuner.models import resolve, weights_bytes
 from tuner.settings import Request, Settings
 from tuner.worker.allocator import weights_in_their_own_mappings
 from tuner.worker.budget import bare_data, set_budget
@@ -66,6 +66,9 @@ class Session:
         if ceiling and command.device == "cpu":
             set_budget("cpu", ceiling, bare)
         with self._phase(Phase.LOAD), self._pulse(), weights_in_their_own_mappings():
+            # Known without loading, where it is: loading under a limit that cannot hold the weights may hang, since
+            # the libraries load in threads and a thread that finds no memory to start never reports.
+            _refuse_too_many_weights(weights_bytes(reference, command.settings.precision), command)
             self._pipe = load_pipeline(
                 reference,
                 torch_dtype(command.settings.precision),
@@ -74,10 +77,7 @@ class Session:
             self._pipe.set_progress_bar_config(disable=True)
             info = describe(self._pipe)
             if command.budget is not None:
-                if command.settings.offload == "none" and info.weights_bytes > command.budget:
-                    raise MemoryError(
-                        f"the weights are {info.weights_bytes} bytes and the budget {command.budget}"
-                    )
+                _refuse_too_many_weights(info.weights_bytes, command)
                 set_budget(command.device, command.budget, bare)
             remarks = apply_settings(self._pipe, command.settings, command.device)
         self._model_remarks = tuple(remark.rstrip(".") for remark in info.remarks)
@@ -243,3 +243,11 @@ class Session:
                     self._channel.send(Pulse(allocated=allocated, reserved=reserved))
             except MemoryError:
                 continue  # under a tight budget even this line may find no room; the next one may
+
+
+def _refuse_too_many_weights(needed: int | None, command: Load) -> None:
+    """Raise MemoryError if the weights alone are more than the budget. Offloaded weights need not fit."""
+    if command.budget is None or needed is None or command.settings.offload != "none":
+        return
+    if needed > command.budget:
+        raise MemoryError(f"the weights are {needed} bytes and the budget is {command.budget}")
