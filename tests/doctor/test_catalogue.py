@@ -23,4 +23,4 @@ def test_every_finding_is_on_the_page() -> None:
     for check in CHECKS:
         assert f"## {check.name}\n" in page
         for cause, meaning in check.causes.items():
-            assert f"| `{cause}` | {meaning} |" in page
+            assert f"| [`{cause}`](findings/{cause}.md) | {meaning} |" in page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from tiny_model.checkpoints import Checkpoint
 from tiny_model.dataset import picture, training_scenes
 from tiny_model.phrasing import phrase
 from tiny_model.replicas import Replicas
+from tiny_model.train_text import train_text
 from tiny_model.train_vae import to_model
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -27,6 +27,9 @@ SCENES = 16_000
 BATCH = 32
 _RATE = 1.0e-3
 _WARM_UP = 150
+_COOL_DOWN = 0.3
+"""Share of the steps over which the rate falls to nothing. Before it the rate is constant, so that a training that was
+stopped can go on to another number of steps."""
 _UNCONDITIONED = 0.1
 _DECAY = 0.998
 """Of the exponential moving average that is shipped."""
@@ -83,24 +86,25 @@ def train_denoiser(
     """Train (or go on training); returns the averaged denoiser. ``export`` is called with it now and then."""
     torch.manual_seed(seed)
     model, average = Denoiser(), Denoiser()
-    average.load_state_dict(model.state_dict())
     optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, betas=(0.9, 0.99), weight_decay=1e-3)
     checkpoint = Checkpoint(
         folder / "denoiser.pt", {"model": model, "average": average, "optimizer": optimizer}
     )
     start = checkpoint.load()
+    scenes = training_scenes(SCENES)
+    if start == 0:
+        torch.set_num_threads(replicas)
+        told = train_text(model.text_encoder, model.tokenizer, scenes, seed)
+        print(f"text encoder tells {told:.1%} of the attributes", flush=True)
+        average.load_state_dict(model.state_dict())
     workers = Replicas(model, replicas)
-    latents, scenes = cached_latents(vae, folder / "latents.pt", replicas), training_scenes(SCENES)
+    latents = cached_latents(vae, folder / "latents.pt", replicas)
     cumulated = DDIMScheduler.from_config(SCHEDULER).alphas_cumprod
     began = time.monotonic()
     recent = 0.0
     for step in range(start, steps):
         for group in optimizer.param_groups:
-            group["lr"] = (
-                _RATE
-                * min(1.0, (step + 1) / _WARM_UP)
-                * (0.02 + 0.49 * (1 + math.cos(math.pi * step / steps)))
-            )
+            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM_UP, (steps - step) / (_COOL_DOWN * steps))
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         rng = random.Random(seed * 1_000_003 + step)
         chosen = torch.randint(SCENES, (BATCH,), generator=generator)

@@ -20,7 +20,8 @@ from doctor.errors import UsageError
 from doctor.facts import Facts, TorchBuild, Unread
 from doctor.finding import Finding, Remedy, Report, Severity
 from tui.commands.check import check
-from tui.render import CHECK_SCHEMA, render_report, report_json, verdict
+from tui.render import CHECK_SCHEMA, render_report, report_json
+from tui.report_parts import verdict
 
 BROKEN = with_packages(
     replace(with_gpu(HEALTHY, memory_used=6 * 2**30), torch=TorchBuild(version="2.13.0+cpu")),
@@ -123,7 +124,7 @@ def test_the_shape_of_the_document() -> None:
     assert document["summary"]["errors"] == 1
     assert document["summary"]["warnings"] == 2
     for finding in document["findings"]:
-        assert set(finding) == {"id", "severity", "title", "evidence", "cause", "remedy"}
+        assert set(finding) == {"id", "severity", "title", "evidence", "cause", "remedy", "page"}
         assert set(finding["remedy"]) == {"text", "commands"}
         assert finding["severity"] in ("error", "warning", "note", "ok", "unknown")
 

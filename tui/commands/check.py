@@ -20,6 +20,13 @@ def check(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document (sdoctor.check/1).")
     ] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown, to be pasted into an issue.")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Also write the report as one self-contained HTML file."),
+    ] = None,
     verbose: Annotated[
         bool,
         typer.Option(
@@ -62,6 +69,10 @@ def check(
     from doctor.check import examine
     from doctor.finding import Severity
 
+    if as_json and as_markdown:
+        from doctor.errors import UsageError
+
+        raise UsageError("--json and --markdown exclude each other; choose one.")
     chosen = _choose(_names(only), _names(skip))
     if show_list:
         _print_list(chosen, as_json=as_json)
@@ -70,10 +81,18 @@ def check(
     if save_facts is not None:
         _save(facts, save_facts)
     report = examine(facts, chosen)
+    if html is not None:
+        from tui.render_html import render_html
+
+        _write(html, render_html(report, facts).encode())
     if as_json:
         from tui.render import report_json
 
         _print_json(report_json(report, facts))
+    elif as_markdown:
+        from tui.render_markdown import render_markdown
+
+        typer.echo(render_markdown(report, facts), nl=False)
     else:
         from tui.render import render_report
 
@@ -129,11 +148,15 @@ def _facts(source: str | None) -> Facts:
 def _save(facts: Facts, path: Path) -> None:
     import msgspec
 
+    _write(path, msgspec.json.format(facts.to_json(), indent=2) + b"\n")
+
+
+def _write(path: Path, content: bytes) -> None:
     from doctor.errors import UsageError
     from doctor.paths import write_atomically
 
     try:
-        write_atomically(path, msgspec.json.format(facts.to_json(), indent=2) + b"\n")
+        write_atomically(path.expanduser(), content)
     except OSError as error:
         raise UsageError(
             f"'{path}' cannot be written ({error.strerror}); name a file in a folder of yours."
