@@ -30,12 +30,17 @@ _SERIES: tuple[tuple[str, Capability], ...] = (
 )
 
 _NAME = re.compile(
-    r"(?:NVIDIA )?(?:GeForce )?(?:RTX PRO \d{4} Blackwell|(?:Quadro )?(?:RTX|GTX|GT) ?A?\d{3,4}(?:(?<=\d)M\b)?"
+    r"(?:NVIDIA )?(?:GeForce )?(?:RTX PRO \d{4} Blackwell|(?:Quadro )?(?:RTX|GTX"
+    r"|GT) ?A?\d{3,4}(?:(?<=\d)M\b)?"
     r"(?: Ada)?(?: ?(?:Ti|SUPER|D|Laptop GPU|Max-Q)\b)*|TITAN \w+|Tesla [KMPTV]\d+\w*(?:-\w+)*"
     r"|NVIDIA [ABHL]\d{1,3}[A-Z]?\b|NVIDIA [A-Z]{2}\d{3}\b)(?:,? \d+ ?MiB)?",
     re.IGNORECASE,
 )
-_AMD = re.compile(r"(?:AMD )?(?:Radeon (?:Graphics|Pro \w+|RX ?\d{3,4}\w*)|\bRX ?\d{3,4})(?: ?XTX?\b)?", re.I)
+_AMD = re.compile(
+    r"(?:AMD )?(?:Radeon (?:Graphics|Pro \w+|RX ?\d{3,4}\w*)"
+    r"|\bRX ?\d{3,4})(?: ?XTX?\b)?",
+    re.I,
+)
 _MEMORY = re.compile(r",? (\d+) ?MiB$", re.I)
 _PACKAGE_PREFIX = re.compile(r"(?<=RTX|GTX)(?=\d)", re.I)
 

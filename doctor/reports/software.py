@@ -10,7 +10,8 @@ from doctor.facts import Driver, Host, Package, Python, TorchBuild
 _VERSION = r"(\d+\.\d+[\w.+-]*)"
 _TORCH = re.compile(
     rf"^(?:PyTorch version(?: \(GPU\?\))?|pytorch[ .]version|torch version|torch)\s*[:=]+\s*v?{_VERSION}"
-    rf"|^\[(?:pip3|conda)\] torch(?:==|\s+){_VERSION}|\(you have {_VERSION}\)|\btorch ?(\d+\.\d+\.\d+\+\w+)",
+    rf"|^\[(?:pip3|conda)\] torch(?:==|\s+){_VERSION}|\(you have {_VERSION}\)"
+    rf"|\btorch ?(\d+\.\d+\.\d+\+\w+)",
     re.IGNORECASE,
 )
 _BUILT = re.compile(r"^(CUDA|ROCM) used to build PyTorch: (.*)$", re.I)
@@ -19,8 +20,10 @@ _LOOSE_TAG = re.compile(r"(?<![\w/])cu(\d{2})(\d)\b")
 _PYTHON = re.compile(r"^Python(?: version| revision)?:?\s+v?(\d+\.\d+(?:\.\d+)?)", re.I)
 _BITS = re.compile(r"\b(32|64)[- ]bit (?:runtime|\(|$)|\b(32|64) bit \(", re.I)
 _PACKAGE = re.compile(
-    rf"^(?:\[(?:pip3|conda)\]\s*)?(diffusers|transformers|accelerate|huggingface[_-]hub|peft|safetensors|xformers"
-    rf"|bitsandbytes|numpy|triton|torchvision|torchaudio|flash[_-]attn|torchao)(?: version)?\s*(?:==|:|\s)\s*{_VERSION}",
+    rf"^(?:\[(?:pip3|conda)\]\s*)?(diffusers|transformers|accelerate|huggingface[_-]hub|peft|safetensors"
+    rf"|xformers"
+    rf"|bitsandbytes|numpy|triton|torchvision|torchaudio|flash[_-]attn|torchao)(?: version)?\s*(?:==|:"
+    rf"|\s)\s*{_VERSION}",
     re.I,
 )
 _DRIVER = re.compile(
