@@ -26,7 +26,8 @@ _AMD = re.compile(
     r"(?:AMD )?(?:Radeon(?:\(TM\)|™)? (?:Graphics|Pro [\w ]{1,8}\d{2,4}\w*|(?:RX )?Vega ?\d*|\d{3}M"
     r"|\d{4}S|RX ?\d{3,4}\w*|VII|R[579] \w+|AI PRO R\d+)"
     r"|\bRX ?(?:[4-9]\d{2,3}\d?|Vega ?\d*)(?:[MS]\b)?|Instinct MI\d+\w*|\bMI(?:25|50|60|100|210|250X?"
-    r"|300X?)\b)(?: ?(?:XTX?|GRE)\b)?",
+    r"|300X?)\b)(?: ?(?:XTX?|GRE)\b)?"
+    r"|\b(?:AMD ?)?[5679]\d[05]0 ?XTX?\b",
     re.I,
 )
 _AMD_TARGET = re.compile(r"\bgfx(?:803|90[0-9a-c]|9[45]\d|10[1-3]\d|11[05]\d|120\d)\b")

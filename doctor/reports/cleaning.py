@@ -20,6 +20,9 @@ _PREFIX = re.compile(r"^(?:\s|>{1,3}(?=\s|\S)|[*+-]\s+(?=\S)|\d{1,3}[.)]\s+(?=\D
 _STAMP = re.compile(
     r"\[?\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?\]?:{0,2}\s*(?:- )?"
 )
+_SYSLOG = re.compile(r"^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ \S+?(?:\[\d+\])?: ")
+_FRAME = re.compile(r"^[│┃║╎]\s?(?:❱?\s*\d+\s[│┃])?|\s*[│┃║]\s*$")
+"""The borders of tracebacks as the library rich prints them."""
 _CLOCK = re.compile(r"^\[?\d\d:\d\d:\d\d(?:[-.,]\d{1,6})?\]?\s+")
 _LEVEL = re.compile(
     r"^(?:\[?(?:[\w.]+ - )?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\]?(?::(?:root|[\w.]+):|\s*-+>?\s*|:\s+|\s{2,})"
@@ -57,7 +60,7 @@ def _line(raw: str) -> str:
     line = _EMPHASIS.sub("", _PREFIX.sub("", raw[:LONGEST_LINE])).strip()
     if _STAMP.search(line):
         line = _STAMP.sub(" ", line).strip()
-    line = _CLOCK.sub("", line)
+    line = _CLOCK.sub("", _SYSLOG.sub("", _FRAME.sub("", line).strip()))
     if not _SAYS_ERROR.match(line):
         line = _LEVEL.sub("", line)
     line = _PREFIX.sub("", line).strip()

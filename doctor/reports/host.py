@@ -42,12 +42,15 @@ _MACOS = re.compile(
 _DEMAND = re.compile(r"supported on|requires?|or newer|\d\+|at least|only available", re.I)
 
 
-def host_in(lines: tuple[str, ...]) -> Host:
-    """Read the system. A line that names it wins; else the kind of paths and libraries that is seen most."""
+def host_in(lines: tuple[str, ...], *, composed: bool = False) -> Host:
+    """Read the system. A line that names it wins; else the kind of paths and libraries that is seen most.
+
+    ``composed``: the text is a log of docker compose, whose marks cleaning took away.
+    """
     name = next((match["name"].strip() for line in lines if (match := _NAMED.match(line))), None)
     system = _system_of(name) if name else None
     if system is None:
-        counts = {kind: sum(bool(sign.search(line)) for line in lines) for kind, sign in _SIGNS}
+        counts = {kind: sum(_weight(sign, line) for line in lines) for kind, sign in _SIGNS}
         best = max(counts, key=lambda kind: counts[kind])
         system = best if counts[best] else None
     wsl = any(_WSL.search(line) for line in lines) or None
@@ -58,9 +61,17 @@ def host_in(lines: tuple[str, ...]) -> Host:
         os=system,
         distribution=_macos(lines, name) if system == "Darwin" else name,
         wsl=wsl,
-        container="docker" if any(_CONTAINER.search(line) for line in lines) else None,
+        container="docker" if composed or any(_CONTAINER.search(line) for line in lines) else None,
         machine=machine if machine or system != "Windows" else "AMD64",
     )
+
+
+def _weight(sign: re.Pattern[str], line: str) -> int:
+    """How much a line speaks for a system: the names of Linux libraries turn up in messages on Windows too."""
+    found = sign.search(line)
+    if found is None:
+        return 0
+    return 1 if re.fullmatch(r"\.so[.\d]*|/usr/lib", found[0]) else 3
 
 
 def _system_of(name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from doctor.facts import Facts, Gpu, Host, Message, Unread
@@ -15,6 +16,9 @@ from doctor.reports.software import Software, formats_of, software_in
 _NOBODY = Redactor("", "")
 """Takes out home folders, tokens and logins of anybody; whose report it is, is not known."""
 
+_COMPOSED = re.compile(rb"^[ \t>]*[a-z][\w.-]{0,40}[-_]\d+\s+\| ", re.M)
+"""What docker compose puts before each line: the container's name and a bar."""
+
 
 def read_text(content: bytes) -> Facts:
     """The facts that a pasted text holds; everything else is listed as unread.
@@ -22,7 +26,11 @@ def read_text(content: bytes) -> Facts:
     Raises ValueError for a text that holds none: silence about it would look like a clean bill of health.
     """
     lines = clean(content)
-    software, host, gpus = software_in(lines), host_in(lines), cards_in(lines)
+    software, host, gpus = (
+        software_in(lines),
+        host_in(lines, composed=bool(_COMPOSED.search(content))),
+        cards_in(lines),
+    )
     messages = tuple(replace(one, text=_NOBODY.text(one.text)) for one in messages_in(lines))
     contributed = _contributed(software, host, gpus, messages)
     if not contributed:

@@ -16,6 +16,7 @@ _TORCH = (
          rf"|^(?:py)?torch\s{{1,40}}{_VERSION}", re.I),
     re.compile(rf"\btorch: v?{_VERSION}|\(you have {_VERSION}\)|\bTorch:? torch=={_VERSION}", re.I),
     re.compile(r"\btorch[ =-]{0,2}(\d+\.\d+\.\d+\+\w+)|\b(?:Py)?Torch (\d+\.\d+\.\d+(?:\+\w+)?)\b", re.I),
+    re.compile(rf"Your installed torch=={_VERSION}|PyTorch (?:version )?(?:is|=) {_VERSION}", re.I),
     re.compile(r"torch\.__version__\W{1,12}(\d+\.\d+\.\d+(?:\+\w+)?)"
          r"|\btorch-(\d+\.\d+\.\d+(?:\+\w+)?)(?:\s|-cp)", re.I),
 )  # fmt: skip
@@ -52,7 +53,8 @@ _DRIVER_CUDA = re.compile(r"(?:CUDA (?:UMD )?Version|nvidia-smi cuda):\s*(\d+)\.
 _EMBEDDED = re.compile(r"python_embed(?:d?ed)\b", re.I)
 _ENVIRONMENT = re.compile(r"(?:[\\/\s\"'(]|^)(\.?venv|env)[\\/](?:lib|bin|Scripts)[\\/]", re.I)
 _NO_VERSION = re.compile(
-    r"(?:ERROR\b|.*requirement|.*requires|.*\brequired\b|Collecting|Downloading|.*\binstall(?:ing)?\b"
+    r"(?:ERROR\b|.*requirement|.*requires|.*\brequired\b|Collecting|Downloading"
+    r"|(?!Your installed).*\binstall(?:ing)?\b"
     r"|.*was built for)",
     re.I,
 )

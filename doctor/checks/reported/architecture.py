@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from doctor.checks.cards import dotted
 from doctor.checks.reported.rules import check_of, finding_of, only_amd
-from doctor.compat import OLDEST_CAPABILITY, Capability, architectures_of, release, runs_on
+from doctor.compat import CU128, OLDEST_CAPABILITY, Capability, architectures_of, release, runs_on
 from doctor.facts import Facts, Gpu, Message
 from doctor.finding import Finding, Remedy, Severity
 from doctor.remedies import pip_of, torch_for_cards
@@ -113,7 +113,19 @@ def _too_new(facts: Facts, capability: Capability, message: Message | None) -> F
         f"for it.",
         f"Code for this card begins with CUDA {need[0]}.{need[1]} builds. Without it programs stop with "
         "'no kernel image is available for execution on the device'.",
-        torch_for_cards(facts, _stand_in(facts, capability)),
+        _newer(facts, capability),
+    )
+
+
+def _newer(facts: Facts, capability: Capability) -> Remedy:
+    """The right index by card and driver; where the driver is not known, both that may be right."""
+    remedy = torch_for_cards(facts, _stand_in(facts, capability))
+    if facts.driver.version is not None or capability < (10, 0):
+        return remedy
+    older = f"{pip_of(facts)} install torch torchvision --index-url {CU128.url}"
+    return Remedy(
+        f"{remedy.text} With a driver below 580 (see nvidia-smi) take {CU128.name} instead: the last line.",
+        (*remedy.commands, older),
     )
 
 

@@ -83,7 +83,8 @@ def _update_or_older(facts: Facts, floor: str) -> Remedy:
 
 def _absent(facts: Facts) -> Iterator[Finding]:
     """No driver: unless something that was said explains it better."""
-    better = ("docker-no-gpu", "nvml-mismatch", "visible-devices", "nouveau", "secure-boot", "driver-too-old")
+    better = ("docker-no-gpu", "nvml-mismatch", "visible-devices", "nouveau", "secure-boot", "driver-too-old",
+              "wsl1", "wsl-driver")  # fmt: skip
     said = facts.message("no-driver") or facts.message("no-cuda-gpus")
     if said is None and not facts.host.wsl and not facts.host.container:
         said = facts.message("libcuda-missing")

@@ -43,8 +43,8 @@ def sizes_of(message: Message) -> Sizes:
     if spare is None and "reserved" in values and allocated is not None:
         spare = max(0, values["reserved"] - allocated)
     own = values.get("own")
-    if own is not None and total is not None and own > total:
-        own = None  # "17179869184.00 GiB": a negative number printed as unsigned
+    if own is not None and (own > (total or own) or own < (allocated or 0)):
+        own = None  # "17179869184.00 GiB" or "0 bytes", which some drivers (WSL, containers) make torch print
     outside = None
     if total is not None and free is not None and (own is not None or allocated is not None):
         outside = total - free - (own if own is not None else (allocated or 0) + (spare or 0))

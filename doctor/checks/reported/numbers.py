@@ -22,6 +22,8 @@ def _run(facts: Facts) -> Iterator[Finding]:
         yield _gtx16(said or vae, sixteen)
     elif vae or (said and said.kind == "nan-image" and not facts.message("nan-unet")):
         yield _vae(vae or said)
+    elif said and said.kind == "black-image" and facts.message("vae-or-sdxl"):
+        yield _vae(said)
     elif said and said.kind == "nan-unet":
         yield _unet(facts, said)
     bf16 = facts.message("bf16")

@@ -14,6 +14,8 @@ ROWS: tuple[Row, ...] = (
          r"|NansException"),
     Row("black-image", r"\b(?:black|green|all[- ]black) (?:images?|pictures?|output|squares?|screen)\b"
         r"|images? (?:is|are|comes? out|turns?) (?:all |completely |just |only )?(?:black|green)\b"),
+    Row("vae-or-sdxl", r"\bVAE\b|\bSD[ _-]?XL\b|\bXL (?:model|base)"),
+    Row("fp16-meant", r"\bfp16\b|float16|half[ -]precision"),
     Row("nsfw", r"Potential NSFW content was detected"),
     Row("bf16", r"bfloat16 is only supported on|bf16 is only supported on|bfloat16.{0,40}not (?:supported"
          r"|implemented)"

@@ -6,7 +6,7 @@ from doctor.reports.patterns.row import Row
 
 ROWS: tuple[Row, ...] = (
     Row("arch-not-compatible", r"with CUDA capability sm_(?P<sm>\d{2,3})\b.{0,20}is not compatible"),
-    Row("arch-range", r"which is of cuda capability (?P<major>\d+)\.(?P<minor>\d)"),
+    Row("arch-range", r"which is of (?:cuda |compute )?capability (?:\(CC\) )?(?P<major>\d+)\.(?P<minor>\d)"),
     Row("arch-list", r"(?:supports CUDA capabilities|arch_list\W{1,4}"
          r"|get_arch_list\(\)\W*)\s*(?P<list>\W{0,3}sm_\d+.*)"),
     Row("arch-advice", r"configurations: (?P<cuda>\d[\d. ]*) following instructions"),

@@ -70,8 +70,8 @@ ROWS: tuple[Row, ...] = (
     Row("xformers-missing", r"No module named '?xformers\b|Cannot import xformers"
          r"|xformers is not (?:available|installed)"
         r"|Refer to https://github\.com/facebookresearch/xformers",
-        unless=r"Proceeding without|no module 'xformers'\. |Warning: xformers is not"),
-    Row("xformers-optional", r"No module 'xformers'\. Proceeding without|Warning: xformers is not"),
+        unless=r"Proceeding without|no module 'xformers'\. |Warning: xformers is not|is not installed!"),
+    Row("xformers-optional", r"No module 'xformers'\. Proceeding without|xformers is not installed"),
     Row("bitsandbytes", r"CUDA SETUP: (?:CUDA (?:detection failed|version lower)|Required library.*not"
          r"|Setup failed|Something unexpected)"
         r"|CUDA Setup failed despite|libbitsandbytes_cpu|bitsandbytes was compiled without GPU support"
