@@ -21,8 +21,8 @@ def run(facts: Facts) -> Iterator[Finding]:
             severity=Severity.NOTE,
             title="The processor's frequency governor is 'powersave'.",
             evidence={"cpu.governor": "powersave"},
-            cause="Under intel_pstate and amd_pstate that is the normal setting, which still speeds up. Under acpi-cpufreq it "
-            "pins the lowest clock; the first command tells which it is.",
+            cause="Under intel_pstate and amd_pstate that is the normal setting, which still speeds up. Under acpi-cpufreq "
+            "it pins the lowest clock; the first command tells which it is.",
             remedy=Remedy(
                 "If it is acpi-cpufreq, choose another governor.",
                 (

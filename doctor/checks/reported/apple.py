@@ -14,6 +14,9 @@ from doctor.remedies import pip_install
 _MACOS = (((2, 10), (14, 0)), ((2, 5), (13, 0)), ((1, 12), (12, 3)))
 """From which torch on MPS needs which macOS (github.com/pytorch/pytorch/issues/78343, 139425, 164943)."""
 
+_BF16 = (14, 0)
+"""bfloat16 on MPS begins with macOS 14 (github.com/pytorch/pytorch/pull/119641)."""
+
 _FLUX_FIXED = (0, 31)
 """diffusers before it computes FLUX's rotary embedding in float64 on every device (huggingface/diffusers#9224)."""
 
@@ -32,12 +35,16 @@ def _system(facts: Facts) -> Iterator[Finding]:
     match = re.search(r"mac ?OS[- ]v?(\d+(?:\.\d+)*)", facts.host.distribution or "", re.I)
     here = release(match[1]) if match else None
     torch = release(facts.torch.version) if facts.torch else None
-    need = next((macos for first, macos in _MACOS if torch and torch >= first), None)
+    need: tuple[int, ...] | None = next((macos for first, macos in _MACOS if torch and torch >= first), None)
+    if facts.message("mps-bf16"):
+        need = _BF16
+    demanded = release(said.values.get("wanted")) if said else None
+    need = max((one for one in (need, demanded) if one), default=None)
     arm = facts.host.machine in ("arm64", None)
     old = bool(here and need and arm and here < need)
     if not (said or old):
         return
-    wanted = f"{need[0]}.{need[1]}" if need else (said.values.get("wanted", "14") if said else "14")
+    wanted = ".".join(map(str, need)) if need else "14.0"
     is_here = f"macOS {match[1]}" if match else "This macOS"
     told = said.values.get("wanted") if said else None
     dated = told is not None and told.rstrip(".") != wanted
@@ -49,6 +56,10 @@ def _system(facts: Facts) -> Iterator[Finding]:
         f"Without it torch computes on the processor only.{wrong}",
         Remedy("Update macOS, or use an older torch.", ("softwareupdate --install --all",)),
     )
+
+
+def _too_old_for_bf16(facts: Facts) -> bool:
+    return any(finding.id == "mps-os-too-old" for finding in _system(facts))
 
 
 def _half(facts: Facts) -> Iterator[Finding]:
@@ -102,6 +113,10 @@ _RULES = (
          cause="Apple's backend lacks some number formats, such as the 8-bit floats of many FLUX files "
               "and complex doubles.",
          remedy=Remedy("Use a file in float16 or bfloat16, or a GGUF one, and fp16 text encoders.")),
+    Rule(kind="mps-bf16", id="mps-unsupported-op", title="This MPS backend has no bfloat16 (bf16).",
+         cause="bfloat16 on MPS needs macOS 14, a current torch and an Apple processor. Macs with AMD cards have none.",
+         remedy=Remedy("Update macOS and torch, or start with --force-fp16 or --force-fp32."),
+         applies=lambda facts: not _too_old_for_bf16(facts)),
     Rule(kind="mps-op", id="mps-unsupported-op", title="MPS does not have an operation that the program "
          "uses.",
          cause="The backend of this torch lacks it. The processor has them all, more "

@@ -17,6 +17,9 @@ def _run(facts: Facts) -> Iterator[Finding]:
     said = facts.message("import-name") or facts.message("requires")
     if said is not None:
         yield _conflict(facts, said)
+    caused = facts.message("conflict-caused-by")
+    if caused is not None and said is None:
+        yield _conflict(facts, caused)
     pip = facts.message("pip-conflict")
     if pip is not None:
         yield _of_pip(facts, pip)

@@ -8,6 +8,7 @@ ROWS: tuple[Row, ...] = (
     Row("mps-float64", r"convert a MPS Tensor to float64|MPS framework doesn'?t support float64"),
     Row("mps-dtype", r"Trying to convert (?P<dtype>\w+) to the MPS backend|MPS (?:backend )?does(?:n'?t"
          r"| not) support (?:Complex|Float8|int64|\w+ dtype)"),
+    Row("mps-bf16", r"BFloat16 is not supported on MPS|MPS BFloat16 is only supported"),
     Row("mps-op", r"not currently (?:implemented|supported).{0,60}MPS|not (?:implemented|supported) (?:on"
          r"|for|at) (?:the )?MPS"
         r"|Placeholder storage has not been allocated on MPS|Output channels > 65536 not supported"
@@ -31,7 +32,8 @@ ROWS: tuple[Row, ...] = (
     Row("gfx", r"\b(?P<gfx>gfx\d{3,4}[a-f]?)\b"),
     Row("hip-fault", r"Memory access fault by GPU|HSA_STATUS_ERROR_(?:OUT_OF_RESOURCES|INVALID_ISA"
          r"|EXCEPTION|ILLEGAL_INSTRUCTION)"),
-    Row("rocm-group", r"user name to check for video group|Unable to open /dev/kfd.{0,40}Permission"
+    Row("rocm-group", r"user name to check for video group"
+         r"|Unable to open /dev/kfd.{0,40}Operation not permitted|Unable to open /dev/kfd.{0,40}Permission"
          r"|/dev/kfd\W{0,4}.{0,40}Permission"
         r"|/dev/dri/\S*\W{0,4}.{0,40}Permission denied|Permission denied.{0,60}/dev/(?:kfd|dri)"
         r"|is not (?:a )?member of .{0,12}(?:render|video)|not in the (?:render|video) group"),

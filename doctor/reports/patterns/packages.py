@@ -20,6 +20,8 @@ ROWS: tuple[Row, ...] = (
         r" ?(?P<wanted>[<>=!~]=?[\d.,<>=! ]*\d)\S*(?: is required| to function|, but you'll have"
         r"|, but you have|, but)\b"
         r"[^\d]*(?P<found>\d[\d.]*\d)?"),
+    Row("conflict-caused-by", rf"^(?P<owner>{_HF}) (?P<owner_version>\d[\w.]*) depends on (?P<package>{_HF})"
+        r"(?P<wanted>[<>=!~][^;]*)"),
     Row("torch-attribute", r"module 'torch(?:\.\w+)?' has no attribute '(?P<name>\w+)'"
         r"|cannot import name '(?P<name2>\w+)' from 'torch[\w.]*'"
         r"|No module named '(?P<name3>torch\.[\w.]+)'"
