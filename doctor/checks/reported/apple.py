@@ -55,6 +55,10 @@ def _system(facts: Facts) -> Iterator[Finding]:
         f"{is_here} is older than this torch's MPS backend needs: macOS {wanted} or newer.",
         f"Without it torch computes on the processor only.{wrong}",
         Remedy("Update macOS, or use an older torch.", ("softwareupdate --install --all",)),
+        evidence={
+            "host.distribution": facts.host.distribution,
+            "torch.version": facts.torch.version if facts.torch else None,
+        },
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from doctor.checks.cards import dotted
+from doctor.checks.cards import dotted, evidence_of
 from doctor.checks.reported.rules import check_of, finding_of, only_amd
 from doctor.compat import CU128, OLDEST_CAPABILITY, Capability, architectures_of, release, runs_on
 from doctor.facts import Facts, Gpu, Message
@@ -114,7 +114,17 @@ def _too_new(facts: Facts, capability: Capability, message: Message | None) -> F
         f"Code for this card begins with CUDA {need[0]}.{need[1]} builds. Without it programs stop with "
         "'no kernel image is available for execution on the device'.",
         _newer(facts, capability),
+        evidence=_evidence(facts),
     )
+
+
+def _evidence(facts: Facts) -> dict[str, object]:
+    torch = facts.torch
+    return {
+        "gpus": evidence_of(facts.gpus or ()),
+        "torch.version": torch.version if torch else None,
+        "torch.cuda": torch.cuda if torch else None,
+    }
 
 
 def _newer(facts: Facts, capability: Capability) -> Remedy:
@@ -148,6 +158,7 @@ def _dropped(facts: Facts, capability: Capability, message: Message | None) -> F
         "with 2.11). "
         "The CUDA 12.6 builds carry them up to torch 2.14.",
         remedy,
+        evidence=_evidence(facts),
     )
 
 
