@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from doctor.facts import Message
+from doctor.reports.anchors import anchors_of
 from doctor.reports.out_of_memory import out_of_memory_in
 from doctor.reports.patterns import ALL
 
@@ -14,9 +15,17 @@ LONGEST = 300
 """Characters of a line that are kept."""
 
 _COMPILED = tuple(
-    (row.kind, re.compile(row.pattern, re.I), re.compile(row.unless, re.I) if row.unless else None)
+    (
+        row.kind,
+        anchors_of(row.pattern),
+        re.compile(row.pattern, re.I),
+        re.compile(row.unless, re.I) if row.unless else None,
+    )
     for row in ALL
 )
+_BROKEN = 30
+"""Characters of a line below which it was not broken for want of room."""
+
 _BUILT_FOR = re.compile(
     r"PyTorch (?P<built>[\w.+]+) with CUDA (?P<cuda>\w+) \(you have"
     r" (?P<here>[\w.+]+)\)"
@@ -32,8 +41,12 @@ def messages_in(lines: tuple[str, ...]) -> tuple[Message, ...]:
         for message in _of(line):
             _keep(found, message)
     # Terminals and mail programs break long lines: what only a pair of lines says is a message too.
-    for first, second in pairwise(lines):
-        if len(first) + len(second) < 2 * LONGEST and not first.endswith((".", ":", "!")):
+    for first, second in pairwise(distinct):
+        if (
+            len(first) > _BROKEN
+            and len(first) + len(second) < 2 * LONGEST
+            and not first.endswith((".", ":", "!"))
+        ):
             for message in _of(f"{first} {second}"):
                 found.setdefault(message.kind, message)
     return (*found.values(), *out_of_memory_in(lines))
@@ -46,7 +59,10 @@ def _keep(found: dict[str, Message], message: Message) -> None:
 
 
 def _of(line: str) -> Iterator[Message]:
-    for kind, pattern, unless in _COMPILED:
+    lowered = line.lower()
+    for kind, anchors, pattern, unless in _COMPILED:
+        if anchors is not None and not any(anchor in lowered for anchor in anchors):
+            continue
         match = pattern.search(line)
         if match and not (unless and unless.search(line)):
             yield Message(kind=kind, text=line[:LONGEST], values=_values(match))

@@ -9,6 +9,7 @@ cudaMallocAsync's table "Currently allocated : ...", "Device limit : ...".
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from doctor.facts import Message
 
@@ -32,13 +33,17 @@ _MEMORY = re.compile(
     r"|Not enough memory, use lower resolution|VRAM .{0,20}(?:exhausted|ran out)",
     re.I,
 )
+_MOST = 50
+"""Messages that are looked at; a log repeats itself."""
+
 _TABLE = 8
 """Lines around the message in which ComfyUI's table may stand."""
 
 
 def out_of_memory_in(lines: tuple[str, ...]) -> tuple[Message, ...]:
     """The first out-of-memory message with numbers, or the first at all; () if there is none."""
-    found = [_message(lines, at) for at, line in enumerate(lines) if _MEMORY.search(line)][:50]
+    places = islice((at for at, line in enumerate(lines) if _MEMORY.search(line)), _MOST)
+    found = [_message(lines, at) for at in places]
     numbered = [message for message in found if "requested" in message.values]
     return tuple((numbered or found)[:1])
 

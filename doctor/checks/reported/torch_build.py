@@ -31,7 +31,7 @@ def _run(facts: Facts) -> Iterator[Finding]:
 
 def _card_is_meant(facts: Facts) -> Message | None:
     """A line that shows that an NVIDIA card is there or wanted, if not the cards themselves."""
-    return facts.message("nvidia-present")
+    return facts.message("nvidia-present") or facts.message("cuda-wanted")
 
 
 def _cpu_only(facts: Facts, message: Message | None) -> Finding:

@@ -22,8 +22,10 @@ ROWS: tuple[Row, ...] = (
          r"|Your device does not support the current version of Torch/CUDA"),
     Row("torch-cpu-version", r"Torch CPU version installed and CUDA is available"
          r"|Using CPU[- ]only (?:torch|pytorch)"),
-    Row("nvidia-present", r"nvidia (?:CUDA )?toolkit detected|nvidia-smi present|\bNVIDIA GeForce\b"
+    Row("nvidia-present", r"nvidia (?:CUDA )?toolkit detected|nvidia-smi present|nvcc: NVIDIA|\bNVIDIA GeForce\b"
          r"|--gpus[ =]\S"),
+    Row("cuda-wanted", r"CUDA is not available|Falling back to CPU|no GPU has been detected|GPU not found"
+        r"|_cuda_getDeviceCount"),
     Row("skip-install", r"--skip-(?:install|prepare-environment)"),
     Row("cuda-unavailable", r"torch\.cuda\.is_available\(\)\s*(?:\)\s*)?(?:is|returns?|==|=|:"
          r"|->)?\s*\W{0,3}False"
