@@ -13,7 +13,7 @@ from doctor.remedies import driver_update, torch_for_cards
 
 def run(facts: Facts) -> Iterator[Finding]:
     """Compare with the floor of CUDA's major version: within it, minor versions do not matter."""
-    if not facts.gpus or facts.torch is None or facts.torch.cuda is None:
+    if not facts.gpus or facts.torch is None or facts.torch.cuda is None or facts.message("cuda-works"):
         return
     cuda = facts.torch.cuda
     floor = driver_floor(cuda, "Windows" if facts.host.wsl else require(facts.host.os, "host.os"))

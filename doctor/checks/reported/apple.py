@@ -69,7 +69,11 @@ def _too_old_for_bf16(facts: Facts) -> bool:
 def _half(facts: Facts) -> Iterator[Finding]:
     torch = release(facts.torch.version) if facts.torch else None
     early = facts.message("half-asked") if torch and torch < _HALF_WORKS else None
-    said = facts.message("mps-half") or (is_mac(facts) and (facts.message("half-cpu") or early)) or None
+    nan = next(
+        (one for kind in ("nan-unet", "nan-image", "black-image") if (one := facts.message(kind))), None
+    )
+    on_mac = facts.message("half-cpu") or early or (nan if not facts.message("nan-vae") else None)
+    said = facts.message("mps-half") or (on_mac if is_mac(facts) else None)
     if said:
         yield finding_of(
             "mps-fp16",
@@ -118,7 +122,8 @@ _RULES = (
               "and complex doubles.",
          remedy=Remedy("Use a file in float16 or bfloat16, or a GGUF one, and fp16 text encoders.")),
     Rule(kind="mps-bf16", id="mps-unsupported-op", title="This MPS backend has no bfloat16 (bf16).",
-         cause="bfloat16 on MPS needs macOS 14, a current torch and an Apple processor. Macs with AMD cards have none.",
+         cause="bfloat16 on MPS needs macOS 14, a current torch and an Apple processor. Macs with AMD "
+              "cards have none.",
          remedy=Remedy("Update macOS and torch, or start with --force-fp16 or --force-fp32."),
          applies=lambda facts: not _too_old_for_bf16(facts)),
     Rule(kind="mps-op", id="mps-unsupported-op", title="MPS does not have an operation that the program "

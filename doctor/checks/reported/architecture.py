@@ -78,6 +78,9 @@ def _impossible(facts: Facts, capability: Capability | None) -> bool:
     cuda = _cuda(facts)
     if not cuda or capability is None or _has_code(facts, capability):
         return False
+    cards = [gpu for gpu in facts.gpus or () if gpu.capability]
+    if _codes(facts) and cards:
+        return not any(_has_code(facts, gpu.capability) for gpu in cards if gpu.capability)
     first = next((floor for start, floor in _FIRST_CUDA if capability >= start), (0, 0))
     return cuda < first or (capability < _TURING and cuda >= (13,))
 

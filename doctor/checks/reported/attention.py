@@ -15,7 +15,9 @@ def _flash(facts: Facts, _message: Message) -> str:
 
 def _rebuild(facts: Facts, _message: Message) -> Remedy:
     pip = pip_of(facts)
-    text = "Remove it (torch's own attention does the work), or install the wheel for this torch, CUDA and Python"
+    text = (
+        "Remove it (torch's own attention does the work), or install the wheel for this torch, CUDA, Python"
+    )
     if is_windows(facts):
         return Remedy(f"{text}.", (f"{pip} uninstall -y flash-attn",))
     build = f"{pip} install --force-reinstall --no-cache-dir --no-build-isolation --no-deps flash-attn"

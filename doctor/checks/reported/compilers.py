@@ -16,6 +16,12 @@ def _triton(facts: Facts, _message: Message) -> Remedy:
     return Remedy("Do without torch.compile, or install it.", (f"{pip} install --upgrade triton",))
 
 
+def _is_needed(facts: Facts) -> bool:
+    """xformers does without triton and says so before it prints the error; then only torch's own words count."""
+    said = facts.message("triton-missing")
+    return facts.message("triton-optional") is None or (said is not None and "working" in said.text)
+
+
 def _compiler(facts: Facts, _message: Message) -> Remedy:
     if is_windows(facts):
         return Remedy(
@@ -43,7 +49,7 @@ _RULES = (
          remedy=lambda facts, _message: Remedy("Install the triton of this torch: let pip choose it by "
               "reinstalling torch.", (
              f"{pip_of(facts)} install --force-reinstall --no-cache-dir torch",))),
-    Rule(kind="triton-missing", id="triton-missing", title="triton is missing.",
+    Rule(kind="triton-missing", id="triton-missing", applies=_is_needed, title="triton is missing.",
          cause="torch.compile and some kernels need it. The Windows wheels of torch do not bring "
               "it.", remedy=_triton),
     Rule(kind="triton-too-old-gpu", id="triton-card-too-old", title="The card is too old for triton, and "

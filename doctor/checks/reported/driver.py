@@ -38,7 +38,10 @@ def _age(facts: Facts) -> Iterator[Finding]:
         )
         return
     floor = _floor(facts)
-    below = floor and facts.driver.version and driver_at_least(facts.driver.version, floor) is False
+    works = facts.message("cuda-works") is not None
+    below = (
+        not works and floor and facts.driver.version and driver_at_least(facts.driver.version, floor) is False
+    )
     if not (message or below):
         return
     yield finding_of(

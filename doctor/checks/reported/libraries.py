@@ -33,7 +33,8 @@ _RULES = (
              "Start without the variable; for good, take the entry out of ~/.bashrc.",
              ("unset LD_LIBRARY_PATH", f"{pip_of(facts)} list | grep -i nvidia"))),
     Rule(kind="library-missing", id="cuda-library-missing",
-         title=lambda _facts, message: f"The CUDA library {message.values.get('library', '')} is not found.",
+         title=lambda _facts, message: f"The CUDA library {message.values.get('library', '')} is not "
+              f"found.",
          cause="A package was built for another CUDA major version, or torch's CUDA packages were removed. "
          "The number after .so is the CUDA or cuDNN version it wants.", remedy=_again),
     Rule(kind="msvc-runtime", id="msvc-runtime-missing",

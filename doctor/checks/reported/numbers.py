@@ -18,7 +18,9 @@ def _run(facts: Facts) -> Iterator[Finding]:
     sixteen = next((gpu.name for gpu in facts.gpus or () if _GTX_16.search(gpu.name or "")), None)
     vae = facts.message("nan-vae")
     said = next((one for kind in _SAID if (one := facts.message(kind))), None)
-    if sixteen and (said or vae):
+    if is_mac(facts) and said and not vae:
+        pass  # the check of Apple's backend says it
+    elif sixteen and (said or vae):
         yield _gtx16(said or vae, sixteen)
     elif vae or (said and said.kind == "nan-image" and not facts.message("nan-unet")):
         yield _vae(vae or said)
@@ -83,7 +85,9 @@ def _unet(facts: Facts, said: Message) -> Finding:
 
 def _bf16(facts: Facts, said: Message) -> Finding:
     card = next((gpu for gpu in facts.gpus or () if gpu.capability and gpu.capability < (8, 0)), None)
-    named = f"{card.name} (compute capability {dotted(card.capability)})" if card and card.capability else ""
+    named = ""
+    if card and card.capability:
+        named = f"{card.name} (compute capability {dotted(card.capability)})"
     return finding_of(
         "bf16-unsupported",
         said,

@@ -47,7 +47,7 @@ def _failed(facts: Facts, failed: Message) -> Iterator[Finding]:
     base, _, tag = version.partition("+")
     offered = failed.values.get("offered", "").replace(" ", "").split(",")
     asks_cuda = tag.startswith("cu") or package.startswith(_CUDA_ONLY)
-    if asks_cuda and (is_mac(facts) or base in offered):
+    if asks_cuda and (is_mac(facts) or (base in offered and not is_windows(facts))):
         yield _no_cuda_here(facts, failed, base, package, tag)
     elif facts.python.version or failed.kind != "install-failed" or "from versions: none" in failed.text:
         yield _no_wheel(facts, failed, package, base)
@@ -121,6 +121,7 @@ def _elsewhere(facts: Facts) -> Iterator[Finding]:
         and "embed" not in at.text.lower()
     ):
         said = at
+    said = said or _other_version(facts)
     if said is None and missing and facts.message("user-install"):
         said = facts.message("user-install")
     if said is None:
@@ -142,6 +143,18 @@ def _elsewhere(facts: Facts) -> Iterator[Finding]:
                  f"install PACKAGE",),
         ),
     )  # fmt: skip
+
+
+def _other_version(facts: Facts) -> Message | None:
+    """A message in which pip works for another Python release than the one that the program says it runs with."""
+    here = minor_release(facts.python.version)
+    for kind in ("pip-in", "pip-wheel"):
+        said = facts.message(kind)
+        found = re.search(r"python ?3\.?(\d{1,2})\b", said.values.get("path", ""), re.I) if said else None
+        minor = (said.values.get("minor") or (found[1] if found else None)) if said else None
+        if here and minor and here[0] == 3 and int(minor) != here[1]:
+            return said
+    return None
 
 
 def _same(module: str, package: str) -> bool:

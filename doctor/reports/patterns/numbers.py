@@ -17,7 +17,8 @@ ROWS: tuple[Row, ...] = (
     Row("vae-or-sdxl", r"\bVAE\b|\bSD[ _-]?XL\b|\bXL (?:model|base)"),
     Row("fp16-meant", r"\bfp16\b|float16|half[ -]precision"),
     Row("nsfw", r"Potential NSFW content was detected"),
-    Row("bf16", r"bfloat16 is only supported on|bf16 is only supported on|bfloat16.{0,40}not (?:supported"
+    Row("bf16", r"bfloat16 is only supported on|bf16 mixed precision requires|bf16 is only supported on"
+         r"|bfloat16.{0,40}not (?:supported"
          r"|implemented)"
         r"|does(?:n'?t| not) support bf(?:loat)?16|not (?:supported|implemented) for 'BFloat16'"
         r"|not implemented for BFloat16"

@@ -6,7 +6,8 @@ from doctor.reports.patterns.row import Row
 
 ROWS: tuple[Row, ...] = (
     Row("arch-not-compatible", r"with CUDA capability sm_(?P<sm>\d{2,3})\b.{0,20}is not compatible"),
-    Row("arch-range", r"which is of (?:cuda |compute )?capability (?:\(CC\) )?(?P<major>\d+)\.(?P<minor>\d)"),
+    Row("arch-range", r"which is of (?:cuda "
+         r"|compute )?capability (?:\(CC\) )?(?P<major>\d+)\.(?P<minor>\d)"),
     Row("arch-list", r"(?:supports CUDA capabilities|arch_list\W{1,4}"
          r"|get_arch_list\(\)\W*)\s*(?P<list>\W{0,3}sm_\d+.*)"),
     Row("arch-advice", r"configurations: (?P<cuda>\d[\d. ]*) following instructions"),
@@ -22,8 +23,11 @@ ROWS: tuple[Row, ...] = (
          r"|Your device does not support the current version of Torch/CUDA"),
     Row("torch-cpu-version", r"Torch CPU version installed and CUDA is available"
          r"|Using CPU[- ]only (?:torch|pytorch)"),
-    Row("nvidia-present", r"nvidia (?:CUDA )?toolkit detected|nvidia-smi present|nvcc: NVIDIA|\bNVIDIA GeForce\b"
-         r"|--gpus[ =]\S"),
+    Row("nvidia-present", r"nvidia (?:CUDA )?toolkit detected|nvidia-smi present|nvcc: NVIDIA"
+         r"|\bNVIDIA GeForce\b"
+         r"|--gpus[ =]\S|windows_portable_nvidia|run_nvidia_gpu"),
+    Row("cuda-works", r"^(?:Is CUDA available|CUDA available)\W+(?:True|Yes)\b"
+         r"|PyTorch version \(GPU\?\): \S+ \(True\)"),
     Row("cuda-wanted", r"CUDA is not available|Falling back to CPU|no GPU has been detected|GPU not found"
         r"|_cuda_getDeviceCount"),
     Row("skip-install", r"--skip-(?:install|prepare-environment)"),
@@ -58,7 +62,8 @@ ROWS: tuple[Row, ...] = (
         r"|error gathering device information while adding custom device \W*/dev/(?:kfd|dri|nvidia)",
         unless=r"mismatch|driver not loaded"),
     Row("nvml-unknown", r"Failed to initialize NVML: Unknown Error"),
-    Row("device-not-ready", r"CUDA driver error: device not ready|dxgkio_make_resident"),
+    Row("device-not-ready", r"CUDA driver error: (?:device not ready|operation not supported"
+         r"|invalid argument)|dxgkio_make_resident"),
     Row("libcuda-missing", r"libcuda\.so[\d.]*\W{0,3}(?:cannot open shared object|cannot (?:be )?found"
          r"|not found)"
         r"|dynamic library '?libcuda\.so|find_library\W+cuda\W+None"),

@@ -20,7 +20,8 @@ ROWS: tuple[Row, ...] = (
         r" ?(?P<wanted>[<>=!~]=?[\d.,<>=! ]*\d)\S*(?: is required| to function|, but you'll have"
         r"|, but you have|, but)\b"
         r"[^\d]*(?P<found>\d[\d.]*\d)?"),
-    Row("conflict-caused-by", rf"^(?P<owner>{_HF}) (?P<owner_version>\d[\w.]*) depends on (?P<package>{_HF})"
+    Row("conflict-caused-by", rf"^(?P<owner>{_HF}) (?P<owner_version>\d[\w.]*) depends on"
+         rf" (?P<package>{_HF})"
         r"(?P<wanted>[<>=!~][^;]*)"),
     Row("torch-attribute", r"module 'torch(?:\.\w+)?' has no attribute '(?P<name>\w+)'"
         r"|cannot import name '(?P<name2>\w+)' from 'torch[\w.]*'"
@@ -71,6 +72,7 @@ ROWS: tuple[Row, ...] = (
     Row("xformers-cutlass", r"cutlassF\S* is not supported"),
     Row("xformers-missing", r"No module named '?xformers\b|Cannot import xformers"
          r"|xformers is not (?:available|installed)"
+        r"|Installation of xformers is not supported in this version of Python"
         r"|Refer to https://github\.com/facebookresearch/xformers",
         unless=r"Proceeding without|no module 'xformers'\. |Warning: xformers is not|is not installed!"),
     Row("xformers-optional", r"No module 'xformers'\. Proceeding without|xformers is not installed"),

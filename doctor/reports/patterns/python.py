@@ -5,7 +5,8 @@ from __future__ import annotations
 from doctor.reports.patterns.row import Row
 
 _HEAVY = (
-    r"torch|torchvision|torchaudio|xformers|triton|tensorflow|onnxruntime[\w-]*|bitsandbytes|nvidia-\w+[\w-]*"
+    r"torch|torchvision|torchaudio|xformers|triton|tensorflow|onnxruntime[\w-]*|bitsandbytes"
+    r"|nvidia-\w+[\w-]*"
 )
 
 ROWS: tuple[Row, ...] = (
@@ -28,6 +29,7 @@ ROWS: tuple[Row, ...] = (
     Row("venv-missing", r"ensurepip is not available|No module named venv|python3-venv package"),
     Row("pip-in", r"Requirement already satisfied: (?P<package>[\w.\[\]-]+)\S* in"
          r" (?P<path>\S.*?site-packages)"),
+    Row("pip-wheel", r"(?:Downloading|Using cached) \S+-cp3(?P<minor>\d{1,2})-"),
     Row("no-module", r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<module>[\w.]+)'?"),
     Row("build-tools", r"Microsoft Visual C\+\+ 14\.0 or greater is required"
          r"|error: command '(?:/usr/bin/)?(?:gcc|cl\.exe|g\+\+|x86_64-linux-gnu-gcc)'"
