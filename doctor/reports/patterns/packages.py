@@ -34,7 +34,8 @@ ROWS: tuple[Row, ...] = (
     Row("triton-clash", r"cannot import name '\w+' from 'triton[\w.]*'|No module named 'triton\.\w[\w.]*'"
         r"|module 'triton(?:\.\w+)*' has no attribute"),
     Row("triton-too-old-gpu", r"too old to be supported by the triton GPU compiler|GPUTooOldForTriton"),
-    Row("compiler-missing", r"Failed to find C compiler|Python\.h: No such file|Compiler: cl is not found"
+    Row("compiler-missing", r"Failed to find (?:C compiler|Python libs)|C\+\+ compile error"
+         r"|Python\.h: No such file|Compiler: cl is not found"
         r"|fatal error C1083.{0,60}Python\.h|cannot open include file: 'Python\.h'|InvalidCxxCompiler"
         r"|Command '\['\S*(?:gcc|cl\.exe|cc|tcc\.exe|clang)\S*',? .{0,400}returned non-zero exit"
         r"|No working C\+\+ compiler found"),
