@@ -50,7 +50,9 @@ def pip_install(*requirements: str) -> str:
 def torch_from(index: WheelIndex, facts: Facts) -> Remedy:
     """Replace torch, and what is built against it, by the newest build of an index."""
     together = [
-        name for name in ("torch", "torchvision", "torchaudio") if facts.package(name) or name == "torch"
+        name
+        for name in ("torch", "torchvision", "torchaudio")
+        if facts.package(name) or name == "torch" or (name == "torchvision" and facts.read_from)
     ]
     names = " ".join(together)
     return Remedy(

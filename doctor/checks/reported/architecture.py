@@ -36,7 +36,7 @@ def _run(facts: Facts) -> Iterator[Finding]:
     if capability is None:
         yield _nameless(facts, message)
     elif capability < OLDEST_CAPABILITY:
-        yield _too_old(capability, message)
+        yield _too_old(facts, capability, message)
     elif message is not None and _harmless(facts, capability, message):
         yield _warned_without_need(capability, message)
     elif capability >= _TURING and _has_code(facts, capability):
@@ -165,15 +165,16 @@ def _dropped(facts: Facts, capability: Capability, message: Message | None) -> F
     )
 
 
-def _too_old(capability: Capability, message: Message | None) -> Finding:
+def _too_old(facts: Facts, capability: Capability, message: Message | None) -> Finding:
     return finding_of(
         "gpu-too-old",
         message,
-        f"{_named(capability)} is too old for every current torch build.",
+        f"{_named(capability, facts)} is too old for every current torch build.",
         f"Code begins with compute capability {dotted(OLDEST_CAPABILITY)} (Maxwell). No driver or "
         f"reinstallation "
         "changes that.",
         Remedy("Compute on the processor, or use a newer card; Turing (RTX 20, GTX 16) is a fair minimum."),
+        evidence=_evidence(facts),
     )
 
 

@@ -23,7 +23,12 @@ def _run(facts: Facts) -> Iterator[Finding]:
 def _age(facts: Facts) -> Iterator[Finding]:
     message = facts.message("driver-too-old")
     old = next((g for g in facts.gpus or () if g.capability and g.capability < OLDEST_CAPABILITY), None)
-    if message and old and old.capability:
+    floor = _floor(facts)
+    works = facts.message("cuda-works") is not None
+    below = (
+        not works and floor and facts.driver.version and driver_at_least(facts.driver.version, floor) is False
+    )
+    if (message or below) and old and old.capability:
         branch = _LAST_OF.get(old.capability, "470")
         yield finding_of(
             "gpu-too-old",
@@ -37,11 +42,6 @@ def _age(facts: Facts) -> Iterator[Finding]:
             Remedy("Compute on the processor, or use a newer card."),
         )
         return
-    floor = _floor(facts)
-    works = facts.message("cuda-works") is not None
-    below = (
-        not works and floor and facts.driver.version and driver_at_least(facts.driver.version, floor) is False
-    )
     if not (message or below):
         return
     yield finding_of(

@@ -23,7 +23,7 @@ ROWS: tuple[Row, ...] = (
         r"|MPS .{0,60}requires macOS (?P<wanted4>[\d.]+)"),
     Row("mps-asked", r"\bto\((?:device=)?['\"]mps['\"]\)|device\W{1,4}mps\b"),
     Row("flux-pipeline", r"\bFlux\w*Pipeline\b"),
-    Row("hip-no-binary", r"hipErrorNoBinaryForGpu|HIP error: shared object initialization"
+    Row("hip-no-binary", r"hipErrorNoBinaryForGpu|HIP error: (?:shared object|the operation cannot be performed)"
          r"|HIP error: invalid device function"
          r"|hipErrorInvalidDeviceFunction"
         r"|HIP error: no kernel image|TensileLibrary\S*.{0,80}(?:Illegal seek|No such file|gfx)"
