@@ -40,6 +40,13 @@ WAYS: dict[str, Callable[[str], str]] = {
     "quoted": lambda text: "".join(f"> {line}\n" for line in text.splitlines()),
     "bullets": lambda text: "".join(f"- {line}\n" for line in text.splitlines()),
     "windows": lambda text: text.replace("\n", "\r\n"),
+    "details": lambda text: f"<details><summary>Log</summary>\n<pre>\n{text}</pre>\n</details>\n",
+    "coloured": lambda text: "".join(f"\x1b[33m{line}\x1b[0m\n" for line in text.splitlines()),
+    "stamped": lambda text: "".join(f"2025-07-31T20:25:10.740385 - {line}\n" for line in text.splitlines()),
+    "mailed twice": lambda text: "".join(f"> > {line}\n" for line in text.splitlines()),
+    "journal": lambda text: "".join(
+        f"Oct 04 13:19:39 host webui[394]: {line}\n" for line in text.splitlines()
+    ),
 }
 
 
