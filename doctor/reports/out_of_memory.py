@@ -13,7 +13,7 @@ from itertools import islice
 
 from doctor.facts import Message
 
-_SIZE = r"([\d.]+) ?([KMGT]?i?B|bytes)"
+_SIZE = r"([\d.]+) ?([KMGT]i?B|B\b|bytes)"
 _UNITS = {"b": 1, "bytes": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SIZES = {
     "requested": rf"(?:Tried to allocate|Requested\s*:) ?{_SIZE}",

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cause_texts import TEXTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from judging import is_right, problems, rendered
@@ -20,6 +21,7 @@ CASES = {
     path.stem: json.loads(path.read_text("utf-8"))
     for path in (Path(__file__).parent / "reports").glob("*.json")
 }
+SAID = [text for pair in TEXTS.values() for text in pair] + [rendered(case) for case in CASES.values()]
 BOUND = 0.92
 """A little below what is reached, so that a check that gets worse is noticed."""
 
@@ -69,6 +71,26 @@ def survives(content: bytes) -> None:
 def test_no_input_crashes_it(name: str, part: float, noise: bytes) -> None:
     content = rendered(CASES[name]).encode()
     survives(content[: int(len(content) * part)] + noise)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(SAID), st.integers(0, 300), st.integers(0, 300)), min_size=1, max_size=3
+    ),
+    st.lists(st.tuples(st.integers(0, 600), st.sampled_from("0123456789 .:()[]{}|'\"\n-+%é")), max_size=12),
+)
+def test_no_damaged_report_crashes_it(
+    parts: list[tuple[str, int, int]], changes: list[tuple[int, str]]
+) -> None:
+    text = list("".join(text[start : start + length] for text, start, length in parts) + "x")
+    for place, character in changes:
+        text[place % len(text)] = character
+    survives("".join(text).encode())
+
+
+def test_a_unit_without_its_first_letter_is_no_size() -> None:
+    survives(b"CUDA out of memory. Tried to allocate 2.00 iB. GPU 0 has a total capacity of 8.00 GiB")
 
 
 @given(st.text())
