@@ -1,4 +1,4 @@
-"""Dry runs: the real pipeline on tensors without memory, to predict what it would take.
+"""Dry runs: the real pipeline on tensors without memory, to predict what it would take on any device.
 
-What is modelled rather than run is said where it is done: ``residency`` (offload) and ``engine`` (the rest).
+``client.Oracle`` is the way in. ``engine`` runs in a child process and knows no device; ``tuner.predict`` does.
 """
