@@ -79,7 +79,8 @@ def test_operations_are_those_that_torch_counts_on_the_real_pipeline(real) -> No
     # torch's counter knows no fused attention of a CPU, so it is given the plain one, which does the same products.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
         real(prompt="a cube", width=128, height=128, num_inference_steps=1, output_type="pt")
-    assert sum(call.flops * call.times for call in ask().calls) == counter.get_total_flops()
+    answer = ask()
+    assert sum(answer.calls[index].flops for index in answer.order) == counter.get_total_flops()
 
 
 def test_the_live_bytes_are_those_of_the_real_decoder(real) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +79,8 @@ class DryRun:
             steps=self._info.default_steps,
             components=tuple(component_of(name, part, ask.settings.weights) for name, part in models.items()),
             calls=tuple(calls.made.values()),
+            order=tuple(calls.order),
+            offload_order=tuple((getattr(self._pipe, "model_cpu_offload_seq", None) or "").split("->")),
             remarks=self._remarks,
         )
 
@@ -113,6 +114,7 @@ class _Calls:
         self._pipe, self._mode, self._settings, self._memo = pipe, mode, settings, memo
         self.made: dict[Any, Call] = {}
         """In the order of their first occurrence; equal ones once."""
+        self.order: list[int] = []
 
     @contextmanager
     def wrapped(self) -> Iterator[None]:
@@ -132,10 +134,8 @@ class _Calls:
             if key not in self._memo:
                 self._memo[key] = self._run(name, model, body, args, kwargs)
             made, out = self._memo[key]
-            earlier = self.made.get(key)
-            # A pipeline may call its denoiser once per step for a step that was only meant to be one.
-            times = 1 if earlier is None else earlier.times + 1
-            self.made[key] = replace(made, times=times)
+            self.made.setdefault(key, made)
+            self.order.append(list(self.made).index(key))
             return tree_map(_to_zeros, out)
 
         return call

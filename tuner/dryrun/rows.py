@@ -48,6 +48,8 @@ class Component:
     tensors: tuple[int, ...]
     leaves: tuple[int, ...]
     """Bytes of every module that holds tensors itself, the largest first."""
+    buffers: int = 0
+    """Bytes of tables that are no parameters."""
     dequantised: int = 0
     """Bytes of the largest layer once it is expanded to be computed with; 0 if nothing is quantised."""
 
@@ -71,8 +73,6 @@ class Call:
     """Floating-point operations of matrix products, convolutions and attention, a multiply-add counted as two."""
     moved_bytes: int
     """Inputs and outputs of every operation that is no view: as if nothing stayed in a cache."""
-    times: int = 1
-    """How often it is made; for "denoise" within one step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,5 +89,10 @@ class Answer:
     """Denoising steps that the pipeline takes if nothing is asked for."""
     components: tuple[Component, ...]
     calls: tuple[Call, ...]
+    """Those that differ."""
+    order: tuple[int, ...]
+    """Positions in ``calls``, as the pipeline makes them: one step of denoising."""
+    offload_order: tuple[str, ...]
+    """Components as the pipeline's hooks of model offload follow each other; others stay on the device."""
     remarks: tuple[str, ...] = ()
     """Settings that change nothing on this model."""

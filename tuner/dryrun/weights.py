@@ -52,6 +52,7 @@ def component_of(name: str, model: Any, weights: str) -> Component:
         name=name,
         tensors=tuple(sizes),
         leaves=tuple(sorted(leaves, reverse=True)),
+        buffers=sum(tensor.numel() * tensor.element_size() for tensor in model.buffers()),
         dequantised=dequantised,
     )
 
