@@ -65,10 +65,8 @@ class CachingAllocator:
         small = size <= _SMALL
         pool = self._free[small]
         place = bisect_left(pool, (size, -1))
-        if place < len(pool):
-            block = self._blocks[pool.pop(place)[1]]
-        else:
-            block = self._segment(size, small)
+        found = pool.pop(place)[1] if place < len(pool) else None
+        block = self._segment(size, small) if found is None else self._blocks[found]
         rest = block.size - size
         if rest >= _BLOCK if small else rest > _SMALL:
             self._split(block, size)

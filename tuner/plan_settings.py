@@ -61,9 +61,12 @@ def _contradictions(settings: Settings, target: Target) -> list[str]:
             f"attention={settings.attention} and precision=fp32 contradict each other: this kernel computes in "
             "16 bits only; use precision=bf16 or attention=sdpa"
         )
-    if target.is_cpu and settings.attention in BACKENDS and not settings.attention.startswith("_native_math"):
-        if settings.attention != "native":
-            found.append(f"attention={settings.attention} is a kernel for a GPU, and this runs on the CPU")
+    if (
+        target.is_cpu
+        and settings.attention in BACKENDS
+        and settings.attention not in ("native", "_native_math")
+    ):
+        found.append(f"attention={settings.attention} is a kernel for a GPU, and this runs on the CPU")
     if settings.compile == "openvino" and not target.is_cpu:
         found.append("compile=openvino runs on a processor, not on an NVIDIA card; use compile=inductor")
     if settings.compile != "none" and settings.offload == "sequential":

@@ -16,7 +16,8 @@ from tuner.strategy.ladder import Rung, rungs
 from tuner.target import Target
 
 _STEP = 64
-_SMALLEST = 64
+# Share of a device that ends up in tensors where it is just full; only the start of a search.
+_USED = 0.98
 
 # What to try first when something does not fit: what costs least speed comes first.
 _CHANGES: tuple[dict[str, str], ...] = (
@@ -112,21 +113,30 @@ class Planner:
             return False
 
     def _guess(self, settings: Settings, device: Device, native: Answer) -> int:
-        """The side at which tensors fill what the weights leave, if they grow with the area."""
-        row = predict(native, settings, device)
-        free = max((stage.peak_bytes - stage.weights_bytes, stage) for stage in row.stages)[0]
-        weights = max(stage.weights_bytes for stage in row.stages)
-        room = (device.budget or 0) * 0.97 - weights
-        if room <= 0 or free <= 0:
-            return _SMALLEST
-        return int(native.width * math.sqrt(room / free))
+        """The side at which a stage would fill the device if each grew with the area, from two sizes."""
+        near, far = native.native_size, min(self.max_side, 2 * native.native_size)
+        try:
+            rows = [self.row(settings, device, side, side) for side in (near, far)]
+        except Refused:
+            return near
+        room = (device.budget or 0) * _USED
+        sides = [float(self.max_side)]
+        for small, large in zip(rows[0].stages, rows[1].stages, strict=True):
+            per_area = (large.peak_bytes - small.peak_bytes) / max(1, far**2 - near**2)
+            if per_area > 0:
+                sides.append(math.sqrt(max(0.0, near**2 + (room - small.peak_bytes) / per_area)))
+        return int(min(sides))
 
     def ladder(self, fastest: Settings, device: Device, target: Target) -> tuple[Largest, ...]:
         """The largest side of each rung, from the fastest settings to the most frugal ones."""
         found: list[Largest] = []
         for rung in ladder_rungs(fastest, target):
-            before = found[-1].side if found else None
-            found.append(self.largest(rung, device, before))
+            before = found[-1] if found else None
+            # A rung that takes less cannot do worse, and what the search may try ends somewhere.
+            if before is not None and before.at_limit:
+                found.append(Largest(rung=rung, side=before.side, at_limit=True))
+            else:
+                found.append(self.largest(rung, device))
         return tuple(found)
 
     def first_change(self, row: Prediction, device: Device, target: Target) -> Settings | None:

@@ -6,11 +6,13 @@ from doctor.cards import Card
 from tuner.dryrun.rows import Answer
 from tuner.replay import StagePeak
 
-# Share of the paper rate that whole generations reach. Tensor cores: SDXL, 30 steps in 3.31 s on an A100
+# Share of the paper rate that whole generations reach. Large cards: SDXL, 30 steps in 3.31 s on an A100
 # (0.39) and FLUX.1-dev, 50 steps in 12 s on an H100 (0.31; huggingface.co/blog/diffusers-quantization). Without: SD 1.4
 # and SDXL at 512x512 on P100 and GTX 1070 (0.43 to 0.73; gperdrizet/unit-6-assignments).
-_TENSOR_EFFICIENCY = 0.35
+_LARGE_CARD_EFFICIENCY = 0.35
 _PLAIN_EFFICIENCY = 0.55
+# Smaller cards are easier to keep busy: those below this rate are taken to reach what cards without tensor cores do.
+_LARGE_CARD_TFLOPS = 200
 _BANDWIDTH_EFFICIENCY = 0.8
 # Every operation is counted as if it read and wrote the card's memory; caches and fused kernels save about half.
 _REAL_TRAFFIC = 0.5
@@ -27,7 +29,8 @@ def seconds_per_image(
     """An estimate of the wall time for one picture of the batch, loading left out."""
     half = precision != "fp32"
     if half and card.tensor_tflops:
-        rate = card.tensor_tflops * 1e12 * _TENSOR_EFFICIENCY
+        large = card.tensor_tflops > _LARGE_CARD_TFLOPS
+        rate = card.tensor_tflops * 1e12 * (_LARGE_CARD_EFFICIENCY if large else _PLAIN_EFFICIENCY)
     else:
         rate = card.fp32_tflops * 1e12 * _PLAIN_EFFICIENCY
     bandwidth = card.bandwidth_gbs * 1e9 * _BANDWIDTH_EFFICIENCY

@@ -1,0 +1,35 @@
+"""Memory over the size of the picture, one curve per rung: what a chart shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tuner.device_model import Device
+from tuner.dryrun.client import Refused
+from tuner.planning import Planner, ladder_rungs
+from tuner.settings import Settings
+from tuner.target import Target
+
+_SIDES = (256, 512, 768, 1024, 1280, 1536, 2048)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One rung: (side in pixels, bytes on the device), predicted as if there were room for everything."""
+
+    name: str
+    points: tuple[tuple[int, int], ...]
+
+
+def curves(planner: Planner, fastest: Settings, device: Device, target: Target) -> tuple[Curve, ...]:
+    """The rungs' curves over the same sides."""
+    found = []
+    for rung in ladder_rungs(fastest, target):
+        points = []
+        for side in _SIDES:
+            try:
+                points.append((side, planner.row(rung.settings, device, side, side).peak_device_bytes))
+            except Refused:
+                continue
+        found.append(Curve(name=rung.name, points=tuple(points)))
+    return tuple(found)
