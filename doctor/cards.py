@@ -16,7 +16,21 @@ from doctor.sizes import GIB
 _DATA = Path(__file__).with_name("cards.json")
 # Words of vendors and drivers that people leave out or add.
 _NOISE = frozenset(
-    ("nvidia", "geforce", "tesla", "quadro", "graphics", "gpu", "generation", "card", "the", "pcie", "sxm")
+    (
+        "nvidia",
+        "geforce",
+        "tesla",
+        "quadro",
+        "graphics",
+        "gpu",
+        "generation",
+        "card",
+        "the",
+        "pcie",
+        "sxm",
+        "hbm2",
+        "hbm3",
+    )
 )
 # GDDR6 has no bits of its own for error correction: the driver takes a sixteenth of the memory
 # (a T4 of 16 GiB reports 15109 MiB, an A10G of 24 GiB 22731 MiB; nvidia-smi as pasted in many issues).
@@ -89,7 +103,7 @@ def meant_by(text: str) -> tuple[Card, ...]:
     return tuple(
         card
         for card in cards()
-        if wanted <= _words(card.name)
+        if wanted <= _words(card.name) | {f"{card.memory_gib:.0f}gb"}
         # A 3060 Ti is no 3060, and a laptop's chip is another one with the same name.
         and not ({"ti", "super", "laptop", "ada", "titan"} & (_words(card.name) - wanted))
     )
@@ -97,14 +111,30 @@ def meant_by(text: str) -> tuple[Card, ...]:
 
 def nearest(text: str, count: int = 3) -> tuple[str, ...]:
     """Names of the cards that look most like ``text``."""
-    keys = {" ".join(sorted(_words(card.name))): card.name for card in cards()}
-    found = difflib.get_close_matches(" ".join(sorted(_words(text))), keys, n=count, cutoff=0.0)
-    return tuple(keys[key] for key in found)
+    wanted = _spoken(text)
+
+    def likeness(card: Card) -> float:
+        name = _spoken(card.name)
+        # The size of the memory is often left out, so the beginning alone counts too.
+        starts = (name, name[: len(wanted)])
+        return max(difflib.SequenceMatcher(None, wanted, start).ratio() for start in starts)
+
+    return tuple(card.name for card in sorted(cards(), key=likeness, reverse=True)[:count])
+
+
+def _spoken(name: str) -> str:
+    """The words that are not noise, in their order."""
+    known = _words(name)
+    return " ".join(word for word in _spaced(name) if word in known)
 
 
 def _words(name: str) -> frozenset[str]:
     """Lower case words and numbers: "RTX3060Ti 12GB" gives rtx, 3060, ti, 12gb."""
+    return frozenset(_spaced(name)) - _NOISE
+
+
+def _spaced(name: str) -> list[str]:
     spaced = re.sub(r"(?<=[a-z])(?=\d{3})|(?<=\d{3})(?=[a-z])", " ", name.lower())
     spaced = re.sub(r"(\d+)\s*gi?b\b", r"\1gb", spaced)
     spaced = re.sub(r"\bsxm\d\b", " ", spaced)
-    return frozenset(re.findall(r"[a-z0-9]+", spaced)) - _NOISE
+    return re.findall(r"[a-z0-9]+", spaced)
