@@ -18,7 +18,7 @@ class Calibration:
     """What is added to every prediction for this machine."""
 
     overhead_bytes: int = 0
-    """Measured peak minus predicted one, the median; never negative."""
+    """Measured peak minus weights, tensors and workspaces, the median; never negative."""
     flops_per_second: float | None = None
     """Operations that whole runs really did in a second, the median."""
     trials: int = 0

@@ -16,6 +16,9 @@ DRIVER_SHARE = 0.02
 CONTEXT_BYTES = 400 * MIB
 # What a desktop with a browser holds on the card that drives the screen. Assumed, not measured here.
 DESKTOP_BYTES = 400 * MIB
+# What a worker on a processor takes beside weights and tensors: code and tables that are loaded at the first run.
+# Measured: builtin:tiny at 256x256 (docs/plan.md).
+HOST_BYTES = 40 * MIB
 # A card about which only the memory is known is taken for an Ampere one, the oldest that torch 2.13 fully serves.
 _ASSUMED_CAPABILITY = (8, 6)
 

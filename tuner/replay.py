@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tuner.caching_allocator import Block, CachingAllocator, OutOfMemory
 from tuner.dryrun.rows import CONVOLUTION, RELEASE, STAGES, Answer, Call, Component
-from tuner.workspaces import convolution_bytes, cublas_bytes
+from tuner.workspaces import convolution_bytes, convolution_bytes_on_cpu, cublas_bytes
 
 # Group offload by leaves with a stream fetches the next leaf while one computes (diffusers, hooks/group_offloading.py).
 _GROUPS_RESIDENT = 2
@@ -46,7 +46,7 @@ def replay(answer: Answer, offload: str, capability: tuple[int, int], limit: int
 
 
 def replay_on_cpu(answer: Answer) -> Replay:
-    """Weights and live tensors of each stage; the host's allocator is not modelled."""
+    """Weights, live tensors and oneDNN's copies of each stage; holes in the host's heap are not modelled."""
     weights = {part.name: part.bytes for part in answer.components}
     highest: dict[str, tuple[int, int]] = {}
     for call in answer.calls:
@@ -58,7 +58,7 @@ def replay_on_cpu(answer: Answer) -> Replay:
 
 
 def live_peak(call: Call) -> int:
-    """Most bytes of live tensors at a time within a call."""
+    """Most bytes of live tensors and oneDNN's copies at a time within a call."""
     sizes: dict[int, int] = {}
     live = peak = 0
     for size, number in call.events:
@@ -68,6 +68,8 @@ def live_peak(call: Call) -> int:
             peak = max(peak, live)
         elif size == RELEASE:
             live -= sizes.pop(number)
+        elif size == CONVOLUTION:
+            peak = max(peak, live + convolution_bytes_on_cpu(call.convolutions[number]))
     return peak
 
 

@@ -12,6 +12,7 @@ import statistics
 
 from doctor.gather import gather
 from doctor.sizes import MIB
+from tuner.device_model import HOST_BYTES
 from tuner.dryrun.client import Oracle
 from tuner.dryrun.rows import Ask
 from tuner.lab import Bench, Lab
@@ -65,7 +66,7 @@ def main() -> None:
                         batch=options.batch,
                     )
                 )
-                predicted = replay_on_cpu(answer).peak_reserved
+                predicted = replay_on_cpu(answer).peak_reserved + HOST_BYTES
                 trial = lab.run(probe)
                 name = ", ".join(f"{key}={value}" for key, value in changes.items()) or "default (fp32)"
                 start = f"| {name} | {size} | {options.batch} | {predicted / MIB:.0f} |"
