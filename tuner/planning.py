@@ -77,6 +77,10 @@ class Planner:
     def largest(self, rung: Rung, device: Device, guess: int | None = None) -> Largest:
         """The largest multiple of 64 pixels that fits; memory grows with the size, so it is bracketed from a guess."""
         native = self.answer(rung.settings)
+        held = max(stage.weights_bytes for stage in self.row(rung.settings, device).stages)
+        if device.budget is not None and held > device.budget:
+            # The weights alone are too much, whatever the size.
+            return Largest(rung=rung, side=None)
         step = math.lcm(_STEP, native.size_factor)
         top = max(1, self.max_side // step)
         known: dict[int, bool] = {}
