@@ -10,7 +10,9 @@ from tuner.planning import Planner, ladder_rungs
 from tuner.settings import Settings
 from tuner.target import Target
 
-_SIDES = (256, 512, 768, 1024, 1280, 1536, 2048)
+SIDES = (256, 512, 768, 1024, 1280, 1536, 2048)
+QUICK_SIDES = (512, 1024, 1536, 2048)
+"""For a chart that nobody asked for: most of them are known from the search for the largest size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +23,14 @@ class Curve:
     points: tuple[tuple[int, int], ...]
 
 
-def curves(planner: Planner, fastest: Settings, device: Device, target: Target) -> tuple[Curve, ...]:
+def curves(
+    planner: Planner, fastest: Settings, device: Device, target: Target, sides: tuple[int, ...] | None = None
+) -> tuple[Curve, ...]:
     """The rungs' curves over the same sides."""
     found = []
     for rung in ladder_rungs(fastest, target):
         points = []
-        for side in _SIDES:
+        for side in sides or SIDES:
             try:
                 points.append((side, planner.row(rung.settings, device, side, side).peak_device_bytes))
             except Refused:

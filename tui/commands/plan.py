@@ -76,7 +76,11 @@ def plan(
     place = planned_device(gpu, memory)
     fastest = starting_settings(place.target, reference.pipeline_class).but(**changes)
     check_settings(fastest, place.target)
-    name = reference.name if reference.kind is ModelKind.BUILTIN else str(reference.path)
+    name = (
+        reference.name
+        if reference.kind is ModelKind.BUILTIN
+        else str(reference.path.resolve() if reference.path else model)
+    )
     with Oracle() as oracle:
         planner = _planner(oracle, name, batch, guidance, steps, max_size, place)
         if all_cards:
@@ -88,9 +92,10 @@ def plan(
         else:
             typer.echo(as_table(report))
         if chart_path is not None or (sys.stdout.isatty() and not as_json):
-            from tuner.plan_curves import curves
+            from tuner.plan_curves import QUICK_SIDES, curves
 
-            lines = curves(planner, fastest, place.device, place.target)
+            sides = None if chart_path is not None else QUICK_SIDES
+            lines = curves(planner, fastest, place.device, place.target, sides)
             if chart_path is not None:
                 write_chart(chart_path, lines, place.device, reference.name)
                 typer.echo(f"Chart: {chart_path}", err=True)
