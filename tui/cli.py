@@ -13,6 +13,7 @@ import typer
 from doctor.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USAGE, SdoctorError
 from tui.commands.check import check
 from tui.commands.generate import generate
+from tui.commands.plan import plan
 from tui.commands.tune import tune
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="Find out what is wrong with this machine for image generation, what fits on it, and what is fastest on it.",
 )
 app.command()(check)
+app.command()(plan)
 app.command()(tune)
 app.command()(generate)
 
