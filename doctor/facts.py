@@ -10,6 +10,7 @@ Units: bytes, watts, degrees Celsius, MHz, seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import msgspec
 
@@ -203,6 +204,60 @@ class Message:
     """What was parsed out of it: versions and names as they stand there, sizes in bytes."""
 
 
+class ProbeOutcome(StrEnum):
+    """How a live probe ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    """It raised an error, or ended without an answer."""
+    CRASHED = "crashed"
+    """A signal, or on Windows an exception of the system, ended it."""
+    TIMED_OUT = "timed_out"
+    NOT_APPLICABLE = "not_applicable"
+    """There was nothing to measure: no such card, package or file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeValue:
+    """One figure that a probe measured."""
+
+    name: str
+    value: float
+    unit: str
+    """"s", "us", "GB/s" (10**9 bytes), "TFLOP/s" (10**12 operations), "count", ..."""
+    device: str | None = None
+    """"cpu" or, in CUDA's own order of the cards, "cuda:0"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """What one live probe found out."""
+
+    name: str
+    outcome: ProbeOutcome
+    values: tuple[ProbeValue, ...] = ()
+    """What was measured, also before a crash."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """Words that go with it: names of devices, answers that are no number."""
+    during: str | None = None
+    """What it was doing when it crashed, hung or failed."""
+    error: str | None = None
+    """The error in its own words, or why the probe does not apply; redacted, at most some lines."""
+    seconds: float | None = None
+    """Wall time of the child process, without the wait for its turn; None if none was started."""
+
+    def value(self, name: str, device: str | None = None) -> float | None:
+        """The figure of that name (and device, if given), or None."""
+        return next(
+            (one.value for one in self.values if one.name == name and device in (None, one.device)), None
+        )
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that figures were measured on, each once."""
+        return tuple(dict.fromkeys(one.device for one in self.values if one.device is not None))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
     """A fact that could not be read, and why."""
@@ -232,10 +287,16 @@ class Facts:
     environment: dict[str, str] | None = None
     """Environment variables that matter, values redacted where they may hold a secret."""
     messages: tuple[Message, ...] = ()
-    """Error lines of a pasted report; a machine that was examined directly has none."""
+    """Error lines of a pasted report, or of a live probe that failed."""
     read_from: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Of a pasted report: format -> the facts that it contributed."""
+    probes: tuple[ProbeResult, ...] | None = None
+    """What the live probes found; None if none were run."""
     unread: tuple[Unread, ...] = ()
+
+    def probe(self, name: str) -> ProbeResult | None:
+        """The result of that live probe, or None if it was not run."""
+        return next((probe for probe in self.probes or () if probe.name == name), None)
 
     def message(self, kind: str) -> Message | None:
         """The first message of that kind, or None."""

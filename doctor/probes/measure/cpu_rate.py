@@ -1,0 +1,39 @@
+"""How fast does this processor multiply matrices, in each format, and how much do more threads help?"""
+
+from __future__ import annotations
+
+import torch
+
+from doctor.probes.measure.clock import best_of
+from doctor.probes.say import Say
+
+SIDE = 1024
+"""Large enough to keep every core busy, small enough for milliseconds."""
+
+SIDE_FP16 = 256
+"""fp16 has no fast path on most processors; a larger product would take a second."""
+
+BUDGET = 0.15
+
+
+def measure(say: Say) -> None:
+    """fp32, bf16 and fp16 with all threads that torch would start, fp32 with one."""
+    threads = torch.get_num_threads()
+    say.value("threads", threads, "count", "cpu")
+    for name, dtype, side in (
+        ("fp32", torch.float32, SIDE),
+        ("bf16", torch.bfloat16, SIDE),
+        ("fp16", torch.float16, SIDE_FP16),
+    ):
+        say.during(f"{name} with {threads} threads")
+        say.value(name, _rate(dtype, side), "TFLOP/s", "cpu")
+    if threads > 1:
+        say.during("fp32 with one thread")
+        torch.set_num_threads(1)
+        say.value("fp32_one_thread", _rate(torch.float32, SIDE), "TFLOP/s", "cpu")
+
+
+def _rate(dtype: torch.dtype, side: int) -> float:
+    left, right = (torch.randn(side, side).to(dtype) for _ in range(2))
+    out = torch.empty(side, side, dtype=dtype)
+    return float(2 * side**3 / best_of(lambda: torch.mm(left, right, out=out), BUDGET) / 1e12)
