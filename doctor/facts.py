@@ -45,6 +45,8 @@ class Cpu:
     """CPU limit of the control group, in cores; None with no entry in ``unread`` means no limit."""
     flags: tuple[str, ...] | None = None
     """Instruction sets that matter here, as the kernel names them: "avx2", "avx512f", "avx512_bf16", "amx_bf16", ..."""
+    frequency_max: float | None = None
+    """MHz: the highest clock that the kernel knows of, or the clock that a virtual machine states."""
     governor: str | None = None
     niceness: int | None = None
     numa_nodes: int | None = None
@@ -91,6 +93,8 @@ class Disk:
     total: int | None = None
     kind: str | None = None
     """File system type: "ext4", "overlay", "nfs4", ..."""
+    medium: str | None = None
+    """What the file system lies on: "nvme", "ssd", "hdd" (rotates), "usb", "virtual", "memory", "network"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from doctor.checks import (
     gpu_state,
     host_memory,
     known_defects,
+    live,
     no_gpu,
     precision,
     python,
@@ -44,5 +45,6 @@ CHECKS: tuple[Check, ...] = (
     threads.CHECK,
     storage.CHECK,
     variables.CHECK,
+    *live.CHECKS,
     *reported.CHECKS,
 )

@@ -191,11 +191,19 @@ class Child:
         self._news.put((self, None))
 
 
+_TELLING = ("SIGILL", "SIGKILL")
+"""Signals whose shell words ("Illegal instruction", "Killed") name a cause: the processor, the memory. A
+segmentation fault may be anything."""
+
+
 def _ended_by(code: int) -> str:
+    if code > 0:
+        return f"ended by exception {code:#x}"
     try:
-        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended by exception {code:#x}"
+        name = signal.Signals(-code).name
     except ValueError:
         return f"ended by signal {-code}"
+    return f"ended by {name}" + (f"\n{signal.strsignal(-code)}" if name in _TELLING else "")
 
 
 def _text(value: object) -> str | None:

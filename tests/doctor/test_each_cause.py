@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from cause_machines import MACHINES
 from cause_texts import OK_AMD, OK_LINUX, OK_MAC, OK_WINDOWS, TEXTS
+from live_machines import LIVE
 from machines import assert_reads_well
 
 from doctor.check import examine
@@ -13,10 +14,14 @@ from doctor.facts import Facts
 from doctor.finding import Finding, Severity
 from doctor.gather.report import read_report
 
-CASES: dict[str, tuple[Facts, Facts]] = MACHINES | {
-    cause: (read_report(fires.encode()), read_report(silent.encode()))
-    for cause, (fires, silent) in TEXTS.items()
-}
+CASES: dict[str, tuple[Facts, Facts]] = (
+    MACHINES
+    | LIVE
+    | {
+        cause: (read_report(fires.encode()), read_report(silent.encode()))
+        for cause, (fires, silent) in TEXTS.items()
+    }
+)
 ALL = sorted({cause for check in CHECKS for cause in check.causes})
 
 

@@ -7,8 +7,8 @@ import torch
 from doctor.probes.measure.clock import best_of
 from doctor.probes.say import Say
 
-SIDE = 1024
-"""Large enough to keep every core busy, small enough for milliseconds."""
+SIDE, SIDE_OF_MANY, MANY = 1024, 2048, 8
+"""Large enough to keep every core busy (more than MANY need a larger product), small enough for one core."""
 
 SIDE_FP16 = 256
 """fp16 has no fast path on most processors; a larger product would take a second."""
@@ -19,10 +19,11 @@ BUDGET = 0.15
 def measure(say: Say) -> None:
     """fp32, bf16 and fp16 with all threads that torch would start, fp32 with one."""
     threads = torch.get_num_threads()
+    whole = SIDE if threads <= MANY else SIDE_OF_MANY
     say.value("threads", threads, "count", "cpu")
     for name, dtype, side in (
-        ("fp32", torch.float32, SIDE),
-        ("bf16", torch.bfloat16, SIDE),
+        ("fp32", torch.float32, whole),
+        ("bf16", torch.bfloat16, whole),
         ("fp16", torch.float16, SIDE_FP16),
     ):
         say.during(f"{name} with {threads} threads")
@@ -30,7 +31,7 @@ def measure(say: Say) -> None:
     if threads > 1:
         say.during("fp32 with one thread")
         torch.set_num_threads(1)
-        say.value("fp32_one_thread", _rate(torch.float32, SIDE), "TFLOP/s", "cpu")
+        say.value("fp32_one_thread", _rate(torch.float32, whole), "TFLOP/s", "cpu")
 
 
 def _rate(dtype: torch.dtype, side: int) -> float:
