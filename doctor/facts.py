@@ -94,7 +94,8 @@ class Disk:
     kind: str | None = None
     """File system type: "ext4", "overlay", "nfs4", ..."""
     medium: str | None = None
-    """What the file system lies on: "nvme", "ssd", "hdd" (rotates), "usb", "virtual", "memory", "network"."""
+    """What the file system lies on: "nvme", "ssd", "hdd" (rotates), "usb", "card", "virtual" (a virtual machine's, behind
+    which may be anything), "memory", "network"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,16 @@ class GpuProcess:
 
     pid: int
     name: str | None = None
+    memory_used: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigDevice:
+    """A slice of a card that is divided by MIG, which a program sees as a card."""
+
+    name: str | None = None
+    uuid: str | None = None
+    memory_total: int | None = None
     memory_used: int | None = None
 
 
@@ -123,17 +134,28 @@ class Gpu:
     pcie_generation_max: int | None = None
     pcie_width: int | None = None
     pcie_width_max: int | None = None
+    power: float | None = None
+    """Drawn now."""
     power_limit: float | None = None
     power_limit_default: float | None = None
+    power_limit_max: float | None = None
     temperature: float | None = None
+    temperature_slowdown: float | None = None
+    """From here on the hardware halves the clocks."""
     clock_sm: int | None = None
     clock_sm_max: int | None = None
+    clock_memory: int | None = None
+    clock_memory_max: int | None = None
     clock_reasons: tuple[str, ...] | None = None
     """Clock event reasons (throttle reasons) that are active now, by NVML's names."""
     ecc_enabled: bool | None = None
     ecc_uncorrected: int | None = None
     mig_enabled: bool | None = None
+    mig_devices: tuple[MigDevice, ...] | None = None
+    """Its slices; () without MIG."""
     display_active: bool | None = None
+    persistence: bool | None = None
+    """Whether the driver keeps the card started while no program uses it (Linux)."""
 
     @property
     def memory_free(self) -> int | None:
@@ -194,6 +216,19 @@ class Python:
     bits: int | None = None
     prefix: str | None = None
     virtual_environment: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Xid:
+    """A fault that the NVIDIA driver wrote into the kernel's log since the system was started."""
+
+    code: int
+    device: str | None = None
+    """PCI address of the card: "0000:01:00"."""
+    count: int = 1
+    """How often this code was logged for this card."""
+    text: str | None = None
+    """What the last of these lines said after the code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +319,8 @@ class Facts:
     gpus: tuple[Gpu, ...] | None = None
     """Cards that the driver reports; () if it is certain that there is none, None if unknown."""
     driver: Driver = field(default_factory=Driver)
+    xids: tuple[Xid, ...] | None = None
+    """Faults of cards in the kernel's log; () if it holds none, None if it may not be read."""
     python: Python = field(default_factory=Python)
     torch: TorchBuild | None = None
     """None if torch is not installed or unknown; ``packages`` tells which."""

@@ -24,6 +24,7 @@ from doctor.checks import (
     visibility,
     vram,
     xformers,
+    xid,
 )
 
 CHECKS: tuple[Check, ...] = (
@@ -41,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     vram.CHECK,
     precision.CHECK,
     gpu_state.CHECK,
+    xid.CHECK,
     host_memory.CHECK,
     threads.CHECK,
     storage.CHECK,

@@ -23,7 +23,11 @@ def measure(say: Say) -> None:
     threads = torch.get_num_threads()
     whole = SIDE if threads <= MANY else SIDE_OF_MANY
     say.value("threads", threads, "count", "cpu")
-    formats = {"fp32": (torch.float32, whole), "bf16": (torch.bfloat16, whole), "fp16": (torch.float16, SIDE_FP16)}
+    formats = {
+        "fp32": (torch.float32, whole),
+        "bf16": (torch.bfloat16, whole),
+        "fp16": (torch.float16, SIDE_FP16),
+    }
     best = dict.fromkeys(formats, 0.0)
     alone = 0.0
     for _ in range(ROUNDS):
