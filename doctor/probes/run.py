@@ -27,8 +27,14 @@ def probe_machine(facts: Facts, show: Show | None = None, probes: Sequence[Probe
     from doctor.reports.messages import messages_in
 
     results = run_probes(facts, show, probes)
-    failed = [one for one in results if one.outcome is not ProbeOutcome.NOT_APPLICABLE]
-    lines = tuple(line for one in failed for line in (one.error or "").splitlines())
+    said = [
+        text
+        for one in results
+        if one.outcome is not ProbeOutcome.NOT_APPLICABLE
+        for text in (one.error, one.notes.get("warnings"))
+        if text
+    ]
+    lines = tuple(line for text in said for line in text.splitlines())
     return replace(facts, probes=results, messages=(*facts.messages, *messages_in(lines)))
 
 

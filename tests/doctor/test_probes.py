@@ -185,6 +185,23 @@ def test_errors_become_messages_that_other_checks_understand(ask, tmp_path: Path
     assert Facts.from_json(facts.to_json()) == facts
 
 
+def test_warnings_become_messages_too(ask, tmp_path: Path) -> None:
+    words = "WARNING[XFORMERS]: xFormers can't load C++/CUDA extensions. xFormers was built for:"
+    (tmp_path / "fake_fine.py").write_text(f"def measure(say):\n    say.note('warnings', {words!r})\n")
+    facts = probe_machine(HEALTHY, probes=[fake("fine")])
+    assert [message.kind for message in facts.messages] == ["xformers-built"]
+
+
+def test_a_full_card_is_no_fault(ask, tmp_path: Path) -> None:
+    code = "class OutOfMemoryError(RuntimeError): pass\ndef measure(say):\n    raise OutOfMemoryError('CUDA: no')\n"
+    (tmp_path / "fake_fine.py").write_text(code)
+    result = ask(fake("fine"))["fine"]
+    assert (result.outcome, result.error) == (
+        ProbeOutcome.NOT_APPLICABLE,
+        "not enough memory is free on the card",
+    )
+
+
 @given(st.lists(st.binary(max_size=80), max_size=10))
 def test_any_line_is_heard_or_passed_over(lines: list[bytes]) -> None:
     heard = Heard()

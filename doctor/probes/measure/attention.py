@@ -70,6 +70,8 @@ def _try(say: Say, name: str, device: str, run: Callable[[], Any], wanted: torch
         warnings.simplefilter("always")
         try:
             worst = float((run().to("cpu", torch.float64) - wanted).abs().max())
+        except torch.OutOfMemoryError:
+            raise
         except Exception as error:  # noqa: BLE001  (the error is the answer)
             refused = isinstance(error, NotImplementedError) or any(words in str(error) for words in REFUSALS)
             why = "; ".join(dict.fromkeys(str(one.message).split(" (Triggered")[0] for one in reasons))
