@@ -62,6 +62,16 @@ def test_the_real_error_is_quoted() -> None:
     assert "force-reinstall torch" in "".join(finding.remedy.commands if finding.remedy else ())
 
 
+def test_what_only_follows_from_torch_is_no_second_error() -> None:
+    same = "OSError: libcudart.so.13: no"
+    facts = but(
+        LIVE_CARD, failed("import-torch", same), failed("import-diffusers", f"{same}\nRuntimeError: lazy")
+    )
+    assert list(ask(imports.CHECK, facts)) == ["torch-import-fails"]
+    other = but(facts, failed("import-diffusers", "ImportError: cannot import name 'x'"))
+    assert list(ask(imports.CHECK, other)) == ["torch-import-fails", "diffusers-import-fails"]
+
+
 def test_xformers_can_be_done_without() -> None:
     found = ask(imports.CHECK, but(LIVE_CARD, failed("import-xformers", "x")))
     assert found["xformers-import-fails"].severity is Severity.WARNING
