@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from doctor.facts import Facts
@@ -52,6 +52,9 @@ class Check:
     run: Callable[[Facts], Iterable[Finding]]
     sources: tuple[str, ...] = ()
     """Public pages on which its judgement rests."""
+    echoes: bool = False
+    """Whether it may come to a cause that another check found by other evidence: of one cause one finding stands,
+    the later one, which knows more, in the place of the earlier one and with the evidence of both."""
 
 
 def known(facts: Facts, path: str) -> bool:
@@ -81,7 +84,19 @@ def require(value: T | None, what: str) -> T:
 
 def examine(facts: Facts, checks: Iterable[Check]) -> Report:
     """Ask every check, in order. A crash of one is a finding and does not stop the others."""
-    return Report(tuple(finding for check in checks for finding in _answers(facts, check)))
+    findings: list[Finding] = []
+    for check in checks:
+        for finding in _answers(facts, check):
+            at = _place(findings, finding.id) if check.echoes else None
+            if at is None:
+                findings.append(finding)
+            else:
+                findings[at] = replace(finding, evidence={**findings[at].evidence, **finding.evidence})
+    return Report(tuple(findings))
+
+
+def _place(findings: Sequence[Finding], cause_id: str) -> int | None:
+    return next((at for at, finding in enumerate(findings) if finding.id == cause_id), None)
 
 
 def choose(checks: Sequence[Check], only: Sequence[str] = (), skip: Sequence[str] = ()) -> list[Check]:
@@ -116,7 +131,13 @@ def _narrowed(check: Check, only: Sequence[str], skip: Sequence[str]) -> Check:
 
     causes = {cause: check.causes[cause] for cause in wanted}
     return Check(
-        name=check.name, title=check.title, needs=check.needs, causes=causes, run=run, sources=check.sources
+        name=check.name,
+        title=check.title,
+        needs=check.needs,
+        causes=causes,
+        run=run,
+        sources=check.sources,
+        echoes=check.echoes,
     )
 
 

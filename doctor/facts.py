@@ -10,6 +10,7 @@ Units: bytes, watts, degrees Celsius, MHz, seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import msgspec
 
@@ -44,6 +45,8 @@ class Cpu:
     """CPU limit of the control group, in cores; None with no entry in ``unread`` means no limit."""
     flags: tuple[str, ...] | None = None
     """Instruction sets that matter here, as the kernel names them: "avx2", "avx512f", "avx512_bf16", "amx_bf16", ..."""
+    frequency_max: float | None = None
+    """MHz: the highest clock that the kernel knows of, or the clock that a virtual machine states."""
     governor: str | None = None
     niceness: int | None = None
     numa_nodes: int | None = None
@@ -90,6 +93,9 @@ class Disk:
     total: int | None = None
     kind: str | None = None
     """File system type: "ext4", "overlay", "nfs4", ..."""
+    medium: str | None = None
+    """What the file system lies on: "nvme", "ssd", "hdd" (rotates), "usb", "card", "virtual" (a virtual machine's, behind
+    which may be anything), "memory", "network"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,16 @@ class GpuProcess:
 
     pid: int
     name: str | None = None
+    memory_used: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigDevice:
+    """A slice of a card that is divided by MIG, which a program sees as a card."""
+
+    name: str | None = None
+    uuid: str | None = None
+    memory_total: int | None = None
     memory_used: int | None = None
 
 
@@ -118,17 +134,28 @@ class Gpu:
     pcie_generation_max: int | None = None
     pcie_width: int | None = None
     pcie_width_max: int | None = None
+    power: float | None = None
+    """Drawn now."""
     power_limit: float | None = None
     power_limit_default: float | None = None
+    power_limit_max: float | None = None
     temperature: float | None = None
+    temperature_slowdown: float | None = None
+    """From here on the hardware halves the clocks."""
     clock_sm: int | None = None
     clock_sm_max: int | None = None
+    clock_memory: int | None = None
+    clock_memory_max: int | None = None
     clock_reasons: tuple[str, ...] | None = None
     """Clock event reasons (throttle reasons) that are active now, by NVML's names."""
     ecc_enabled: bool | None = None
     ecc_uncorrected: int | None = None
     mig_enabled: bool | None = None
+    mig_devices: tuple[MigDevice, ...] | None = None
+    """Its slices; () without MIG."""
     display_active: bool | None = None
+    persistence: bool | None = None
+    """Whether the driver keeps the card started while no program uses it (Linux)."""
 
     @property
     def memory_free(self) -> int | None:
@@ -192,6 +219,19 @@ class Python:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Xid:
+    """A fault that the NVIDIA driver wrote into the kernel's log since the system was started."""
+
+    code: int
+    device: str | None = None
+    """PCI address of the card: "0000:01:00"."""
+    count: int = 1
+    """How often this code was logged for this card."""
+    text: str | None = None
+    """What the last of these lines said after the code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """An error line of a program, recognised in a pasted report."""
 
@@ -201,6 +241,60 @@ class Message:
     """The line itself, at most 300 characters."""
     values: dict[str, str] = field(default_factory=dict)
     """What was parsed out of it: versions and names as they stand there, sizes in bytes."""
+
+
+class ProbeOutcome(StrEnum):
+    """How a live probe ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    """It raised an error, or ended without an answer."""
+    CRASHED = "crashed"
+    """A signal, or on Windows an exception of the system, ended it."""
+    TIMED_OUT = "timed_out"
+    NOT_APPLICABLE = "not_applicable"
+    """There was nothing to measure: no such card, package or file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeValue:
+    """One figure that a probe measured."""
+
+    name: str
+    value: float
+    unit: str
+    """"s", "us", "GB/s" (10**9 bytes), "TFLOP/s" (10**12 operations), "count", ..."""
+    device: str | None = None
+    """"cpu" or, in CUDA's own order of the cards, "cuda:0"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """What one live probe found out."""
+
+    name: str
+    outcome: ProbeOutcome
+    values: tuple[ProbeValue, ...] = ()
+    """What was measured, also before a crash."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """Words that go with it: names of devices, answers that are no number."""
+    during: str | None = None
+    """What it was doing when it crashed, hung or failed."""
+    error: str | None = None
+    """The error in its own words, or why the probe does not apply; redacted, at most some lines."""
+    seconds: float | None = None
+    """Wall time of the child process, without the wait for its turn; None if none was started."""
+
+    def value(self, name: str, device: str | None = None) -> float | None:
+        """The figure of that name (and device, if given), or None."""
+        return next(
+            (one.value for one in self.values if one.name == name and device in (None, one.device)), None
+        )
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that figures were measured on, each once."""
+        return tuple(dict.fromkeys(one.device for one in self.values if one.device is not None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +319,8 @@ class Facts:
     gpus: tuple[Gpu, ...] | None = None
     """Cards that the driver reports; () if it is certain that there is none, None if unknown."""
     driver: Driver = field(default_factory=Driver)
+    xids: tuple[Xid, ...] | None = None
+    """Faults of cards in the kernel's log; () if it holds none, None if it may not be read."""
     python: Python = field(default_factory=Python)
     torch: TorchBuild | None = None
     """None if torch is not installed or unknown; ``packages`` tells which."""
@@ -232,10 +328,16 @@ class Facts:
     environment: dict[str, str] | None = None
     """Environment variables that matter, values redacted where they may hold a secret."""
     messages: tuple[Message, ...] = ()
-    """Error lines of a pasted report; a machine that was examined directly has none."""
+    """Error lines of a pasted report, or of a live probe that failed."""
     read_from: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Of a pasted report: format -> the facts that it contributed."""
+    probes: tuple[ProbeResult, ...] | None = None
+    """What the live probes found; None if none were run."""
     unread: tuple[Unread, ...] = ()
+
+    def probe(self, name: str) -> ProbeResult | None:
+        """The result of that live probe, or None if it was not run."""
+        return next((probe for probe in self.probes or () if probe.name == name), None)
 
     def message(self, kind: str) -> Message | None:
         """The first message of that kind, or None."""

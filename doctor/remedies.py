@@ -10,6 +10,35 @@ PIP = "python -m pip"
 """Run with the interpreter of the program that generates images: "pip" alone may belong to another one."""
 
 DRIVER_PAGE = "https://www.nvidia.com/drivers"
+TORCH_INDEX = "https://download.pytorch.org/whl"
+ROCM_INDEX = f"{TORCH_INDEX}/rocm7.2"
+"""ROCm builds of torch 2.11 to 2.15 (pytorch/test-infra tools/scripts/generate_binary_build_matrix.py)."""
+XPU_INDEX = f"{TORCH_INDEX}/xpu"
+
+
+def pip_of(facts: Facts) -> str:
+    """pip of the Python that the program of the report runs with, as it is started from the program's folder."""
+    prefix = (facts.python.prefix or "") if facts.read_from else ""
+    if prefix == "python_embeded":
+        return ".\\python_embeded\\python.exe -m pip"
+    if prefix in ("venv", ".venv", "env"):
+        windows = facts.host.os == "Windows"
+        return f".\\{prefix}\\Scripts\\python.exe -m pip" if windows else f"./{prefix}/bin/python -m pip"
+    return PIP
+
+
+def set_variable(facts: Facts, name: str, value: str) -> tuple[str, ...]:
+    """The commands that set an environment variable for the programs started next."""
+    if facts.host.os == "Windows" and not facts.host.wsl:
+        return (f"set {name}={value}", f"$env:{name} = '{value}'   # in PowerShell")
+    return (f"export {name}={value}",)
+
+
+def unset_variable(facts: Facts, name: str) -> tuple[str, ...]:
+    """The commands that take an environment variable away."""
+    if facts.host.os == "Windows" and not facts.host.wsl:
+        return (f"set {name}=", f"Remove-Item Env:{name}   # in PowerShell")
+    return (f"unset {name}",)
 
 
 def pip_install(*requirements: str) -> str:
@@ -21,13 +50,18 @@ def pip_install(*requirements: str) -> str:
 def torch_from(index: WheelIndex, facts: Facts) -> Remedy:
     """Replace torch, and what is built against it, by the newest build of an index."""
     together = [
-        name for name in ("torch", "torchvision", "torchaudio") if facts.package(name) or name == "torch"
+        name
+        for name in ("torch", "torchvision", "torchaudio")
+        if facts.package(name) or name == "torch" or (name == "torchvision" and facts.read_from)
     ]
     names = " ".join(together)
     return Remedy(
         text=f"Replace torch by a build from the index {index.name} ({index.note}). "
         "Uninstall first: pip would call the installed one good enough.",
-        commands=(f"{PIP} uninstall -y {names}", f"{PIP} install {names} --index-url {index.url}"),
+        commands=(
+            f"{pip_of(facts)} uninstall -y {names}",
+            f"{pip_of(facts)} install {names} --index-url {index.url}",
+        ),
     )
 
 

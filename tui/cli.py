@@ -14,6 +14,7 @@ from doctor.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USAGE, SdoctorErro
 from tui.commands.check import check
 from tui.commands.explain import explain
 from tui.commands.generate import generate
+from tui.commands.plan import plan
 from tui.commands.tune import tune
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command()(explain)
+app.command()(plan)
 app.command()(tune)
 app.command()(generate)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from doctor.check import Check, require
-from doctor.compat import driver_at_least, driver_floor, release
+from doctor.compat import OLDEST_CAPABILITY, driver_at_least, driver_floor, release
 from doctor.facts import Facts
 from doctor.finding import Finding, Remedy, Severity
 from doctor.remedies import driver_update, torch_for_cards
@@ -13,8 +13,10 @@ from doctor.remedies import driver_update, torch_for_cards
 
 def run(facts: Facts) -> Iterator[Finding]:
     """Compare with the floor of CUDA's major version: within it, minor versions do not matter."""
-    if not facts.gpus or facts.torch is None or facts.torch.cuda is None:
+    if not facts.gpus or facts.torch is None or facts.torch.cuda is None or facts.message("cuda-works"):
         return
+    if all(gpu.capability is not None and gpu.capability < OLDEST_CAPABILITY for gpu in facts.gpus):
+        return  # no driver makes such a card usable; the check of the architecture says so
     cuda = facts.torch.cuda
     floor = driver_floor(cuda, "Windows" if facts.host.wsl else require(facts.host.os, "host.os"))
     version = require(facts.driver.version, "driver.version")

@@ -13,6 +13,9 @@ LITTLE = 8 * GIB
 """SD 1.5 in fp32 with everything beside it takes about 5 GiB; SDXL in half precision about 7 GiB while it
 loads."""
 
+NEEDS_SWAP = 24 * GIB
+"""Main memory below which SDXL in fp32 or FLUX (13 and 24 GB of weights, and more) does not load without swap."""
+
 SWAPPED_SHARE = 0.25
 SWAPPED_BYTES = GIB
 
@@ -45,6 +48,27 @@ def run(facts: Facts) -> Iterator[Finding]:
                 else "Close other programs, use half precision and smaller models, or add memory.",
             ),
         )
+    if memory.swap_total == 0 and total < NEEDS_SWAP and facts.host.container == "":
+        yield Finding(
+            id="no-swap",
+            severity=Severity.NOTE,
+            title=f"There is no swap beside {gib(total)} of main memory: a large model ends the program "
+            f"instead of loading slowly.",
+            evidence={"memory.total": total, "memory.swap_total": 0},
+            cause="While a model loads it may be in memory twice for a moment. Without swap the kernel "
+            "kills the program then.",
+            remedy=Remedy(
+                "Add a swap file of 16 GiB on a fast disk.",
+                (
+                    "sudo fallocate -l 16G /swapfile",
+                    "sudo chmod 600 /swapfile",
+                    "sudo mkswap /swapfile",
+                    "sudo swapon /swapfile",
+                ),
+            )
+            if facts.host.os == "Linux"
+            else None,
+        )
     used, swap = memory.swap_used, memory.swap_total
     if (
         used is not None
@@ -68,6 +92,7 @@ CHECK = Check(
     title="Is there enough main memory?",
     needs=("memory.total", "memory.available", "memory.limit"),
     causes={
+        "no-swap": "Little main memory and no swap.",
         "ram-low": "Little main memory can be had, on the machine or under the container's limit.",
         "swap-in-use": "Memory is short and the machine swaps.",
     },

@@ -17,17 +17,18 @@ _GTX_16 = re.compile(r"\bGTX 16[0-9]{2}\b")
 def run(facts: Facts) -> Iterator[Finding]:
     """fp16 on GTX 16xx, bf16 before Ampere, bf16 on the processor."""
     if facts.gpus:
-        yield from _cards(facts.gpus)
+        yield from _cards(facts.gpus, pasted=bool(facts.read_from))
     if not cuda_usable(facts):
         yield _processor(facts)
 
 
-def _cards(gpus: tuple[Gpu, ...]) -> Iterator[Finding]:
+def _cards(gpus: tuple[Gpu, ...], *, pasted: bool) -> Iterator[Finding]:
     broken = [gpu for gpu in gpus if gpu.capability == (7, 5) and _GTX_16.search(gpu.name or "")]
     if broken:
         yield Finding(
             id="fp16-nan-gtx16xx",
-            severity=Severity.WARNING,
+            # In a pasted report the card alone is no complaint: whether NaN is the matter, its messages tell.
+            severity=Severity.NOTE if pasted else Severity.WARNING,
             title=f"{names_of(broken)} makes black or green pictures in half precision (fp16).",
             evidence={"gpus": evidence_of(broken)},
             cause="Convolutions in fp16 give NaN on GTX 16xx cards, with any model.",

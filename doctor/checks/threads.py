@@ -15,6 +15,22 @@ def run(facts: Facts) -> Iterator[Finding]:
     """A CPU quota below the threads torch will start; OMP_NUM_THREADS too high or left at one; low
     priority."""
     yield from _threads(facts)
+    if facts.cpu.governor == "powersave" and not cuda_usable(facts):
+        yield Finding(
+            id="governor-powersave",
+            severity=Severity.NOTE,
+            title="The processor's frequency governor is 'powersave'.",
+            evidence={"cpu.governor": "powersave"},
+            cause="Under intel_pstate and amd_pstate that is the normal setting, which still speeds up. Under acpi-cpufreq "
+            "it pins the lowest clock; the first command tells which it is.",
+            remedy=Remedy(
+                "If it is acpi-cpufreq, choose another governor.",
+                (
+                    "cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_driver",
+                    "sudo cpupower frequency-set -g performance",
+                ),
+            ),
+        )
     niceness = facts.cpu.niceness
     if niceness is not None and niceness > 0:
         yield Finding(
@@ -94,12 +110,14 @@ CHECK = Check(
     causes={
         "threads-over-quota": "torch will start more threads than the control group's CPU quota allows.",
         "omp-threads": "OMP_NUM_THREADS is larger than the cores, or leaves most of them idle.",
+        "governor-powersave": "The frequency governor is powersave (harmless under intel_pstate and amd_pstate).",
         "low-priority": "The session has a low priority (positive niceness).",
     },
     run=run,
     sources=(
         "github.com/ollama/ollama/issues/17916",
         "github.com/vllm-project/vllm/issues/34462",
+        "github.com/FeralInteractive/gamemode/issues/299",
         "github.com/pytorch/pytorch (aten/src/ATen/ParallelOpenMP.cpp: MKL counts physical cores)",
     ),
 )

@@ -50,7 +50,7 @@ def run(facts: Facts) -> Iterator[Finding]:
         yield _tier(gpu, total)
         used = require(gpu.memory_used, f"gpus[{gpu.index}].memory_used")
         if used >= HELD_BYTES and used >= HELD_SHARE * total:
-            yield _held(gpu, total, used)
+            yield _held(gpu, total, used, pasted=bool(facts.read_from))
 
 
 def _tier(gpu: Gpu, total: int) -> Finding:
@@ -67,7 +67,7 @@ def _tier(gpu: Gpu, total: int) -> Finding:
     )
 
 
-def _held(gpu: Gpu, total: int, used: int) -> Finding:
+def _held(gpu: Gpu, total: int, used: int, *, pasted: bool) -> Finding:
     holders = sorted(gpu.processes or (), key=lambda process: -(process.memory_used or 0))
     named = [
         f"{process.name or 'process'} (pid {process.pid}"
@@ -77,7 +77,8 @@ def _held(gpu: Gpu, total: int, used: int) -> Finding:
     by = f" by {', '.join(named[:3])}" if named else ""
     return Finding(
         id="vram-held",
-        severity=Severity.WARNING,
+        # In a pasted table it may be the very program that was asked about.
+        severity=Severity.NOTE if pasted else Severity.WARNING,
         title=f"{gib(used)} of the {gib(total)} of {name_of(gpu)} are already held{by}.",
         evidence={
             f"gpus[{gpu.index}].memory_used": used,

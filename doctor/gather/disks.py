@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import psutil
 
 from doctor import paths
 from doctor.facts import Disk
+from doctor.gather.medium import medium_of
 from doctor.gather.reading import Reading
 from doctor.gather.redact import Redactor
 
@@ -39,8 +41,11 @@ def read_disks(environ: Mapping[str, str], redactor: Redactor) -> Reading:
     for purpose, locate in places.items():
         path = reading.attempt(f"disks[{purpose}]", locate)
         disk = reading.attempt(f"disks[{purpose}]", partial(_disk, purpose, path, redactor)) if path else None
-        if disk is not None:
-            disks.append(disk)
+        if disk is None:
+            continue
+        disks.append(disk)
+        if disk.medium is None:
+            reading.miss(f"disks[{purpose}].medium", "the system does not tell what the file system lies on")
     reading.parts["disks"] = tuple(disks)
     return reading
 
@@ -48,12 +53,14 @@ def read_disks(environ: Mapping[str, str], redactor: Redactor) -> Reading:
 def _disk(purpose: str, path: Path, redactor: Redactor) -> Disk:
     existing = _nearest_existing(path.absolute())
     usage = shutil.disk_usage(existing)
+    kind, source = _file_system(existing)
     return Disk(
         purpose=purpose,
         path=redactor.text(str(path)),
         free=usage.free,
         total=usage.total,
-        kind=_file_system(existing),
+        kind=kind,
+        medium=medium_of(existing, kind, source) if sys.platform == "linux" else None,
     )
 
 
@@ -62,13 +69,13 @@ def _nearest_existing(path: Path) -> Path:
     return next((folder for folder in (path, *path.parents) if folder.exists()), Path(path.anchor))
 
 
-def _file_system(path: Path) -> str | None:
-    """Type of the file system that holds ``path``; None if no mounted one claims it."""
+def _file_system(path: Path) -> tuple[str | None, str | None]:
+    """Type of the file system that holds ``path``, and what is mounted there; None if no mounted one claims it."""
     real = os.path.realpath(path)
-    best, kind = "", None
+    best, kind, source = "", None, None
     for part in psutil.disk_partitions(all=True):
         point = part.mountpoint.rstrip("/\\")
         inside = real == point or real.startswith((point + "/", point + "\\"))
         if inside and len(part.mountpoint) >= len(best):
-            best, kind = part.mountpoint, part.fstype
-    return kind
+            best, kind, source = part.mountpoint, part.fstype, part.device
+    return kind, source

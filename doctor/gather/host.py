@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import struct
 import sys
 from collections.abc import Mapping
@@ -86,6 +87,7 @@ def _cpu(reading: Reading, limits: Limits) -> Cpu:
         usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         quota_cores=limits.cpu_cores,
         flags=flags,
+        frequency_max=_frequency_max(reading),
         governor=_governor(reading),
         niceness=os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else None,
         numa_nodes=_numa_nodes(reading),
@@ -112,6 +114,23 @@ def parse_cpuinfo(text: str) -> tuple[str | None, tuple[str, ...] | None]:
         if model is not None and flags is not None:
             break
     return model, flags
+
+
+def _frequency_max(reading: Reading) -> float | None:
+    """MHz, from the frequency scaling or, where there is none, the clock that the processor states."""
+    file, info = Path("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"), Path("/proc/cpuinfo")
+    if file.exists():
+        return reading.attempt("cpu.frequency_max", lambda: int(file.read_text()) / 1000)
+    clock = parse_clock(info.read_text(errors="replace")) if info.exists() else None
+    if clock is None:
+        reading.miss("cpu.frequency_max", "this system tells no clock of the processor")
+    return clock
+
+
+def parse_clock(text: str) -> float | None:
+    """The highest "cpu MHz" of ``/proc/cpuinfo``; None where it is not told (ARM)."""
+    found = re.findall(r"^cpu MHz\s*:\s*(\d{2,5}(?:\.\d+)?)\s*$", text, re.MULTILINE)
+    return max(map(float, found), default=None)
 
 
 def _governor(reading: Reading) -> str | None:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from doctor.facts import Driver, Gpu, GpuProcess, Unread
+from doctor.facts import Driver, Gpu, GpuProcess, MigDevice, Unread
 from doctor.gather.reading import Reading
 from doctor.gather.redact import Redactor
 
@@ -144,6 +144,8 @@ def _gpu(fields: dict[str, Any], redactor: Redactor) -> Gpu:
         values["capability"] = tuple(values["capability"])
     if "clock_reasons" in values:
         values["clock_reasons"] = tuple(values["clock_reasons"])
+    if "mig_devices" in values:
+        values["mig_devices"] = tuple(MigDevice(**one) for one in values["mig_devices"])
     if "processes" in values:
         values["processes"] = tuple(_process(process, redactor) for process in values["processes"])
     return Gpu(**values)

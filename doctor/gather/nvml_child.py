@@ -13,9 +13,11 @@ are gathered. Each line is written as soon as it is known: what was read before 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 CLOCK_REASONS = {
@@ -30,6 +32,12 @@ CLOCK_REASONS = {
     0x100: "display_clock_setting",
 }
 """Bits of nvmlDeviceGetCurrentClocksEventReasons, from nvml.h (NVIDIA/go-nvml gen/nvml/nvml.h)."""
+
+NOT_AVAILABLE = (2**32 - 1, 2**64 - 1)
+"""All bits set: NVML_VALUE_NOT_AVAILABLE of nvml.h. Old drivers answer so where newer ones return an error."""
+
+SANE_BYTES = 2**50
+"""A driver that does not know a memory figure may return nonsense (Syllo/nvtop#432)."""
 
 
 def main() -> None:
@@ -94,10 +102,22 @@ def _card(nvml: Any, index: int) -> dict[str, Any]:
         _field(card, name, f"gpus[{index}].{name}", read)
     # One call, two facts: a card that will not say it lacks both.
     memory: dict[str, Any] = {}
-    _field(memory, "info", f"gpus[{index}].memory_total", lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
-    if "info" in memory:
-        card |= {"memory_total": memory["info"].total, "memory_used": memory["info"].used}
-    return card
+    _field(memory, "info", f"gpus[{index}].memory_total", lambda: _memory(nvml, handle))
+    return {**card, **memory.get("info", {})}
+
+
+def _memory(nvml: Any, handle: Any) -> dict[str, int]:
+    info = nvml.nvmlDeviceGetMemoryInfo(handle)
+    if not 0 <= info.used <= info.total < SANE_BYTES:
+        raise ValueError(f"the driver says {info.used} of {info.total} bytes")
+    return {"memory_total": info.total, "memory_used": info.used}
+
+
+def _there(value: int) -> int:
+    """``value``, or ValueError if the driver says by it that it has none."""
+    if value in NOT_AVAILABLE:
+        raise ValueError("the driver has no value (N/A)")
+    return value
 
 
 def _readers(nvml: Any, handle: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -105,16 +125,30 @@ def _readers(nvml: Any, handle: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "name", lambda: nvml.nvmlDeviceGetName(handle)
     yield "uuid", lambda: nvml.nvmlDeviceGetUUID(handle)
     yield "capability", lambda: nvml.nvmlDeviceGetCudaComputeCapability(handle)
-    yield "pcie_generation", lambda: nvml.nvmlDeviceGetCurrPcieLinkGeneration(handle)
-    yield "pcie_generation_max", lambda: nvml.nvmlDeviceGetMaxPcieLinkGeneration(handle)
-    yield "pcie_width", lambda: nvml.nvmlDeviceGetCurrPcieLinkWidth(handle)
-    yield "pcie_width_max", lambda: nvml.nvmlDeviceGetMaxPcieLinkWidth(handle)
+    yield "pcie_generation", lambda: _there(nvml.nvmlDeviceGetCurrPcieLinkGeneration(handle))
+    yield "pcie_generation_max", lambda: _there(nvml.nvmlDeviceGetMaxPcieLinkGeneration(handle))
+    yield "pcie_width", lambda: _there(nvml.nvmlDeviceGetCurrPcieLinkWidth(handle))
+    yield "pcie_width_max", lambda: _there(nvml.nvmlDeviceGetMaxPcieLinkWidth(handle))
     # NVML counts milliwatts.
-    yield "power_limit", lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000
-    yield "power_limit_default", lambda: nvml.nvmlDeviceGetPowerManagementDefaultLimit(handle) / 1000
-    yield "temperature", lambda: float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
-    yield "clock_sm", lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)
-    yield "clock_sm_max", lambda: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)
+    yield "power", lambda: _there(nvml.nvmlDeviceGetPowerUsage(handle)) / 1000
+    yield "power_limit", lambda: _there(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1000
+    yield "power_limit_default", lambda: _there(nvml.nvmlDeviceGetPowerManagementDefaultLimit(handle)) / 1000
+    yield (
+        "power_limit_max",
+        lambda: _there(nvml.nvmlDeviceGetPowerManagementLimitConstraints(handle)[1]) / 1000,
+    )
+    yield (
+        "temperature",
+        lambda: float(_there(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))),
+    )
+    slowdown = nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN
+    yield (
+        "temperature_slowdown",
+        lambda: float(_there(nvml.nvmlDeviceGetTemperatureThreshold(handle, slowdown))),
+    )
+    for name, clock in (("clock_sm", nvml.NVML_CLOCK_SM), ("clock_memory", nvml.NVML_CLOCK_MEM)):
+        yield name, partial(nvml.nvmlDeviceGetClockInfo, handle, clock)
+        yield f"{name}_max", partial(nvml.nvmlDeviceGetMaxClockInfo, handle, clock)
     yield "clock_reasons", lambda: _clock_reasons(nvml, handle)
     yield "ecc_enabled", lambda: bool(nvml.nvmlDeviceGetEccMode(handle)[0])
     yield (
@@ -124,6 +158,8 @@ def _readers(nvml: Any, handle: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
         ),
     )
     yield "mig_enabled", lambda: bool(nvml.nvmlDeviceGetMigMode(handle)[0])
+    yield "mig_devices", lambda: _mig_devices(nvml, handle)
+    yield "persistence", lambda: bool(nvml.nvmlDeviceGetPersistenceMode(handle))
     yield "display_active", lambda: bool(nvml.nvmlDeviceGetDisplayActive(handle))
     yield "processes", lambda: _processes(nvml, handle)
 
@@ -140,8 +176,8 @@ def _clock_reasons(nvml: Any, handle: Any) -> list[str]:
 def _processes(nvml: Any, handle: Any) -> list[dict[str, Any]]:
     """Processes that compute or draw on the card; one that does both is listed once."""
     found: dict[int, dict[str, Any]] = {}
-    for call in (nvml.nvmlDeviceGetComputeRunningProcesses, nvml.nvmlDeviceGetGraphicsRunningProcesses):
-        for process in call(handle):
+    for kind in ("Compute", "Graphics"):
+        for process in _running(nvml, handle, kind):
             entry = found.setdefault(process.pid, {"pid": process.pid})
             entry["memory_used"] = process.usedGpuMemory
             name: dict[str, Any] = {}
@@ -151,6 +187,44 @@ def _processes(nvml: Any, handle: Any) -> list[dict[str, Any]]:
                 continue  # it ended meanwhile, or belongs to another container
             entry |= name
     return list(found.values())
+
+
+def _running(nvml: Any, handle: Any, kind: str) -> list[Any]:
+    try:
+        return list(getattr(nvml, f"nvmlDeviceGet{kind}RunningProcesses")(handle))
+    except Exception as error:
+        # pynvml makes its classes at run time, and one of the two does not descend from NVMLError.
+        if type(error).__name__ not in ("NVMLError_FunctionNotFound", "NVMLLibraryMismatchError"):
+            raise
+        # Drivers before 510 know version 2 of the call only.
+        return list(getattr(nvml, f"nvmlDeviceGet{kind}RunningProcesses_v2")(handle))
+
+
+def _mig_devices(nvml: Any, handle: Any) -> list[dict[str, Any]]:
+    """The slices of a card that is divided; a card that knows no MIG has none."""
+    try:
+        if not nvml.nvmlDeviceGetMigMode(handle)[0]:
+            return []
+    except nvml.NVMLError as error:
+        if type(error).__name__ == "NVMLError_NotSupported":
+            return []
+        raise
+    slices = []
+    for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+        try:
+            mig = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
+        except nvml.NVMLError as error:
+            if type(error).__name__ == "NVMLError_NotFound":
+                continue  # numbers may be left out
+            raise
+        found: dict[str, Any] = {}
+        for name, read in (("name", nvml.nvmlDeviceGetName), ("uuid", nvml.nvmlDeviceGetUUID)):
+            with contextlib.suppress(nvml.NVMLError):
+                found[name] = read(mig)
+        with contextlib.suppress(nvml.NVMLError, ValueError):
+            found |= _memory(nvml, mig)
+        slices.append(found)
+    return slices
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from doctor.facts import Facts, Unread
 from doctor.gather.disks import read_disks
 from doctor.gather.environment import read_environment
 from doctor.gather.host import read_host
+from doctor.gather.kernel_log import read_kernel_log
 from doctor.gather.nvidia import DEADLINE as NVML_DEADLINE
 from doctor.gather.nvidia import read_nvidia
 from doctor.gather.packages import read_packages
@@ -48,6 +49,7 @@ def machine_readers() -> dict[tuple[str, ...], Reader]:
     environ = dict(os.environ)
     return {
         ("driver", "gpus"): lambda: read_nvidia(redactor),
+        ("xids",): lambda: read_kernel_log(redactor),
         ("disks",): lambda: read_disks(environ, redactor),
         ("host", "cpu", "memory", "python"): lambda: read_host(environ, redactor),
         ("torch",): lambda: read_torch(redactor),

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from doctor.facts import Facts, Unread
+import re
+from dataclasses import replace
+
+from doctor.facts import Facts, Gpu, Host, Message, Unread
+from doctor.gather.redact import Redactor
 from doctor.reports.cards import cards_in
 from doctor.reports.cleaning import clean
+from doctor.reports.host import host_in
 from doctor.reports.messages import messages_in
-from doctor.reports.software import build_is_known, software_in
+from doctor.reports.software import Software, formats_of, software_in
+
+_NOBODY = Redactor("", "")
+"""Takes out home folders, tokens and logins of anybody; whose report it is, is not known."""
+
+_COMPOSED = re.compile(rb"^[ \t>]*[a-z][\w.-]{0,40}[-_]\d+\s+\| ", re.M)
+"""What docker compose puts before each line: the container's name and a bar."""
 
 
 def read_text(content: bytes) -> Facts:
@@ -15,33 +26,48 @@ def read_text(content: bytes) -> Facts:
     Raises ValueError for a text that holds none: silence about it would look like a clean bill of health.
     """
     lines = clean(content)
-    software = software_in(lines)
-    gpus = cards_in(lines)
-    messages = messages_in(lines)
-    named = (
-        software.torch,
-        software.packages,
-        software.python.version,
-        software.driver.version,
-        software.host.os,
+    software, host, gpus = (
+        software_in(lines),
+        host_in(lines, composed=bool(_COMPOSED.search(content))),
+        cards_in(lines),
     )
-    if not (any(named) or gpus or messages):
+    messages = tuple(replace(one, text=_NOBODY.text(one.text)) for one in messages_in(lines))
+    contributed = _contributed(software, host, gpus, messages)
+    if not contributed:
         raise ValueError("it names no version, no card and no error that sdoctor knows")
-    absent = ["packages.accelerate"]
-    if software.torch is None:
-        absent.append("torch")
-    elif not build_is_known(lines, software.torch):
-        absent += ["torch.cuda", "torch.hip"]
-    absent += ["cpu", "memory", "disks", "environment"]
-    absent += ["gpus"] if not gpus else []
     return Facts(
-        host=software.host,
+        host=host,
         driver=software.driver,
         python=software.python,
         torch=software.torch,
         packages=software.packages or None,
         gpus=gpus or None,
         messages=messages,
-        read_from=software.contributed,
-        unread=tuple(Unread(what=what, why="the report does not say") for what in absent),
+        read_from=dict.fromkeys(formats_of(lines), contributed),
+        unread=tuple(Unread(what=what, why="the report does not say") for what in _absent(software, gpus)),
     )
+
+
+def _contributed(
+    software: Software, host: Host, gpus: tuple[Gpu, ...], messages: tuple[Message, ...]
+) -> tuple[str, ...]:
+    found = {
+        "torch": software.torch,
+        "packages": software.packages,
+        "python": software.python.version,
+        "host": host.os,
+        "driver": software.driver.version,
+        "gpus": gpus,
+        "messages": messages,
+    }
+    return tuple(name for name, value in found.items() if value)
+
+
+def _absent(software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
+    absent = ["packages.accelerate"]
+    if software.torch is None:
+        absent.append("torch")
+    elif not software.build_known:
+        absent += ["torch.cuda", "torch.hip"]
+    absent += ["cpu", "memory", "disks", "environment"]
+    return absent if gpus else [*absent, "gpus"]

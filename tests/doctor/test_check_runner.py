@@ -119,8 +119,8 @@ def test_one_part_unread_is_never_a_fault_and_never_a_crash(part: str) -> None:
 def test_names_and_ids_are_kebab_case_and_unique() -> None:
     names = [check.name for check in CHECKS]
     ids = [cause for check in CHECKS for cause in check.causes]
-    # The checks of reported messages come to the same causes by other evidence; among the others each id is one's own.
-    own = [cause for check in CHECKS if not check.name.startswith("reported-") for cause in check.causes]
+    # Some checks come to the same causes by other evidence (messages, live probes); among the others each id is one's own.
+    own = [cause for check in CHECKS if not check.echoes for cause in check.causes]
     assert len(set(names)) == len(names)
     assert len(set(own)) == len(own)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in (*names, *ids))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from doctor.gather import cgroup
 from doctor.gather.disks import model_cache, read_disks
 from doctor.gather.environment import NAMES, read_environment
-from doctor.gather.host import FLAGS, find_container, parse_cpuinfo
+from doctor.gather.host import FLAGS, find_container, parse_clock, parse_cpuinfo
 from doctor.gather.redact import HIDDEN, Redactor
 
 NOBODY = Redactor("", "")
@@ -104,6 +104,11 @@ def test_cpuinfo_of_x86_and_of_arm() -> None:
     assert parse_cpuinfo(arm) == (None, ("asimd", "bf16", "i8mm"))
 
 
+def test_the_clock_is_the_highest_of_all_cores() -> None:
+    assert parse_clock("cpu MHz\t\t: 800.000\nflags\t: avx2\ncpu MHz\t\t: 4700.1\n") == 4700.1
+    assert parse_clock("BogoMIPS\t: 50.00\n") is None
+
+
 @given(st.text())
 def test_any_cpuinfo_gives_known_flags_or_none(text: str) -> None:
     model, flags = parse_cpuinfo(text)
@@ -188,4 +193,5 @@ def test_a_cache_that_does_not_exist_yet_has_the_space_of_its_disk(tmp_path: Pat
     cache = next(disk for disk in reading.parts["disks"] if disk.purpose == "model cache")
     assert cache.free and cache.total and cache.free <= cache.total
     assert cache.kind
-    assert reading.unread == []
+    # In a container the file system may hide what it lies on.
+    assert [miss.what for miss in reading.unread if not miss.what.endswith(".medium")] == []

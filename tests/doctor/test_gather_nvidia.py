@@ -53,7 +53,9 @@ def test_every_field_of_a_card_is_read(tmp_path: Path) -> None:
     (gpu,) = facts.gpus
     assert [name for name in Gpu.__dataclass_fields__ if getattr(gpu, name) is None] == []
     assert (gpu.name, gpu.capability, gpu.memory_total) == ("NVIDIA GeForce RTX 3090", (8, 6), 24 * 2**30)
-    assert (gpu.power_limit, gpu.power_limit_default) == (250.0, 350.0)
+    assert (gpu.power, gpu.power_limit, gpu.power_limit_default, gpu.power_limit_max) == (21.5, 250, 350, 400)
+    assert (gpu.clock_sm, gpu.clock_sm_max, gpu.clock_memory, gpu.clock_memory_max) == (210, 2100, 405, 9751)
+    assert (gpu.temperature, gpu.temperature_slowdown, gpu.persistence) == (61.0, 95.0, True)
     assert gpu.clock_reasons == ("sw_power_cap", "sw_thermal_slowdown")
     assert gpu.processes is not None
     assert gpu.processes[0].memory_used == 2 * 2**30
@@ -68,13 +70,28 @@ def test_several_cards(tmp_path: Path) -> None:
 
 
 def test_an_old_driver_leaves_fields_unread(tmp_path: Path) -> None:
-    missing = ("nvmlDeviceGetMigMode", "nvmlDeviceGetComputeRunningProcesses_v3")
+    missing = (
+        "nvmlDeviceGetMigMode",
+        "nvmlDeviceGetComputeRunningProcesses_v3",
+        "nvmlDeviceGetComputeRunningProcesses_v2",
+        "nvmlDeviceGetPersistenceMode",
+    )
     facts = ask(build_fake_nvml(tmp_path, RTX_3090, without=missing), tmp_path)
     assert facts.gpus is not None
     (gpu,) = facts.gpus
-    assert (gpu.mig_enabled, gpu.processes) == (None, None)
+    assert (gpu.mig_enabled, gpu.mig_devices, gpu.processes, gpu.persistence) == (None, None, None, None)
     assert gpu.name == "NVIDIA GeForce RTX 3090"
-    assert set(unread(facts)) == {"gpus[0].mig_enabled", "gpus[0].processes"}
+    names = ("mig_enabled", "mig_devices", "processes", "persistence")
+    assert set(unread(facts)) == {f"gpus[0].{name}" for name in names}
+
+
+def test_the_process_list_of_a_driver_before_510(tmp_path: Path) -> None:
+    scenario = RTX_3090 + "process 4711 2147483648\nprocess 4712 18446744073709551615\n"
+    without = ("nvmlDeviceGetComputeRunningProcesses_v3",)
+    facts = ask(build_fake_nvml(tmp_path, scenario, without=without), tmp_path)
+    assert facts.gpus is not None and facts.gpus[0].processes is not None
+    # Under Windows' driver model nobody knows what a process holds: NVML answers with all bits set.
+    assert [process.memory_used for process in facts.gpus[0].processes] == [2 * 2**30, None]
 
 
 def test_older_names_of_functions_are_tried(tmp_path: Path) -> None:
@@ -90,6 +107,74 @@ def test_what_a_card_does_not_support_is_unread_not_zero(tmp_path: Path) -> None
     assert facts.gpus is not None
     assert facts.gpus[0].temperature is None
     assert unread(facts) == {"gpus[0].temperature": "Not Supported"}
+
+
+def test_a_number_that_means_none_is_unread(tmp_path: Path) -> None:
+    scenario = (
+        RTX_3090
+        + "value nvmlDeviceGetMaxPcieLinkWidth 0 4294967295\nvalue nvmlDeviceGetPowerUsage 0 4294967295\n"
+    )
+    facts = ask(build_fake_nvml(tmp_path, scenario), tmp_path)
+    assert facts.gpus is not None
+    assert (facts.gpus[0].pcie_width_max, facts.gpus[0].power) == (None, None)
+    assert unread(facts) == {
+        "gpus[0].pcie_width_max": "the driver has no value (N/A)",
+        "gpus[0].power": "the driver has no value (N/A)",
+    }
+
+
+def test_memory_that_no_card_has_is_unread(tmp_path: Path) -> None:
+    scenario = RTX_3090.replace("25769803776", "18446744073709551615")
+    facts = ask(build_fake_nvml(tmp_path, scenario), tmp_path)
+    assert facts.gpus is not None
+    assert facts.gpus[0].memory_total is None
+    assert set(unread(facts)) == {"gpus[0].memory_total"}
+
+
+def test_a_laptop_card_that_supports_little(tmp_path: Path) -> None:
+    absent = {
+        "nvmlDeviceGetEnforcedPowerLimit": "power_limit",
+        "nvmlDeviceGetPowerManagementDefaultLimit": "power_limit_default",
+        "nvmlDeviceGetPowerManagementLimitConstraints": "power_limit_max",
+        "nvmlDeviceGetEccMode": "ecc_enabled",
+        "nvmlDeviceGetTotalEccErrors": "ecc_uncorrected",
+        "nvmlDeviceGetMigMode": "mig_enabled",
+    }
+    scenario = RTX_3090 + "".join(f"fail {function} 0 3\n" for function in absent)
+    facts = ask(build_fake_nvml(tmp_path, scenario), tmp_path)
+    assert unread(facts) == {f"gpus[0].{name}": "Not Supported" for name in absent.values()}
+    assert facts.gpus is not None
+    assert facts.gpus[0].mig_devices == (), "a card that knows no MIG has no slices"
+    assert facts.gpus[0].temperature == 61
+
+
+def test_a_card_divided_by_mig(tmp_path: Path) -> None:
+    scenario = RTX_3090 + "mig 1\nslice MIG 1g.10gb 10737418240\nslice MIG 2g.20gb 21474836480\n" + TESLA_P40
+    facts = ask(build_fake_nvml(tmp_path, scenario), tmp_path)
+    assert facts.gpus is not None and facts.gpus[0].mig_devices is not None
+    assert facts.gpus[0].mig_enabled is True
+    slices = [(one.name, one.memory_total, one.memory_used) for one in facts.gpus[0].mig_devices]
+    assert slices == [("MIG 1g.10gb", 10 * 2**30, 0), ("MIG 2g.20gb", 20 * 2**30, 0)]
+    assert (facts.gpus[1].mig_enabled, facts.gpus[1].mig_devices) == (False, ())
+
+
+def test_a_container_may_not_see_the_whole_of_a_divided_card(tmp_path: Path) -> None:
+    scenario = RTX_3090 + "mig 1\nslice MIG 1g.10gb 10737418240\nfail nvmlDeviceGetMaxMigDeviceCount 0 4\n"
+    facts = ask(build_fake_nvml(tmp_path, scenario), tmp_path)
+    assert facts.gpus is not None and facts.gpus[0].mig_devices is None
+    assert unread(facts) == {"gpus[0].mig_devices": "Insufficient Permissions"}
+
+
+def test_a_card_lost_in_the_middle_keeps_what_was_said_before(tmp_path: Path) -> None:
+    scenario = RTX_3090 + TESLA_P40 + "lose nvmlDeviceGetCurrPcieLinkWidth 0\n"
+    facts = ask(build_fake_nvml(tmp_path, scenario), tmp_path)
+    assert facts.gpus is not None
+    lost, other = facts.gpus
+    assert (lost.name, lost.capability, lost.pcie_generation) == ("NVIDIA GeForce RTX 3090", (8, 6), 1)
+    assert (lost.pcie_width, lost.temperature, lost.memory_total, lost.processes) == (None, None, None, None)
+    assert other.memory_total == 24 * 2**30
+    assert {why.lower() for why in unread(facts).values()} == {"gpu is lost"}
+    assert all(what.startswith("gpus[0].") for what in unread(facts))
 
 
 def test_driver_and_library_mismatch(tmp_path: Path) -> None:

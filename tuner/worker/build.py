@@ -47,7 +47,7 @@ def _random_pipeline(ref: ModelRef, folder: Path, dtype: torch.dtype) -> Any:
 
     def finish(name: str, model: Any) -> None:
         fill(model, f"{ref.name}/{name}", dtype)
-        _cast_buffers(model, dtype)
+        cast_buffers(model, dtype)
 
     try:
         return build_pipeline(folder, finish)
@@ -55,7 +55,7 @@ def _random_pipeline(ref: ModelRef, folder: Path, dtype: torch.dtype) -> Any:
         raise LoadRefused(f"{ref.name} cannot be built: {error}.") from error
 
 
-def _cast_buffers(model: Any, dtype: torch.dtype) -> None:
+def cast_buffers(model: Any, dtype: torch.dtype) -> None:
     """Tables that a checkpoint would hold take its precision; others stay as computed."""
     for module in model.modules():
         for name, buffer in module._buffers.items():

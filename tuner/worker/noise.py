@@ -25,16 +25,16 @@ def fill(model: Any, name: str, dtype: torch.dtype) -> None:
     stay shared. Modules that the library always keeps in float32 are float32 here too.
     """
     block = _noise_block(name, dtype)
-    kept = _kept_in_float32(model, dtype)
+    kept = kept_in_float32(model, dtype)
     made: dict[int, torch.nn.Parameter] = {}
-    for path, module, key, parameter in list(_parameters(model)):
+    for path, module, key, parameter in list(named_places(model)):
         if id(parameter) not in made:
             kind = torch.float32 if any(part in kept for part in path.split(".")) else dtype
             made[id(parameter)] = _materialise(parameter, path, type(module).__name__, kind, block)
         module._parameters[key] = made[id(parameter)]
 
 
-def _parameters(model: Any) -> Iterator[tuple[str, Any, str, torch.nn.Parameter]]:
+def named_places(model: Any) -> Iterator[tuple[str, Any, str, torch.nn.Parameter]]:
     """Every parameter with its full name, its module and its name there; shared ones once per place."""
     for prefix, module in model.named_modules():
         for key, parameter in module._parameters.items():
@@ -42,7 +42,7 @@ def _parameters(model: Any) -> Iterator[tuple[str, Any, str, torch.nn.Parameter]
                 yield f"{prefix}.{key}" if prefix else key, module, key, parameter
 
 
-def _kept_in_float32(model: Any, dtype: torch.dtype) -> frozenset[str]:
+def kept_in_float32(model: Any, dtype: torch.dtype) -> frozenset[str]:
     """Names of submodules that from_pretrained keeps in float32 at this precision.
 
     transformers does so for ``_keep_in_fp32_modules`` in float16 only (T5's "wo") and for the strict list in

@@ -1,0 +1,1 @@
+"""The measurements. Each module has a ``measure(say)``; only ``doctor.probes.child`` imports them."""

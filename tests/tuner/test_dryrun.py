@@ -1,0 +1,169 @@
+"""Dry runs on real pipelines: bytes that must be exact are, and what must grow or shrink does."""
+
+from __future__ import annotations
+
+import gc
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mini_pipeline import NARROW, write_mini
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from tuner.dryrun.client import Oracle, Refused
+from tuner.dryrun.engine import DryRun
+from tuner.dryrun.ledger import Ledger
+from tuner.dryrun.rows import CONVOLUTION, RELEASE, Answer, Ask, Call
+from tuner.models import BUILTIN_ROOT, resolve
+from tuner.settings import Settings
+from tuner.worker.build import describe, load_pipeline
+
+TINY = BUILTIN_ROOT / "tiny"
+
+
+def ask(
+    folder: Path = TINY, size: int = 128, batch: int = 1, guidance: bool = True, **settings: str
+) -> Answer:
+    chosen = Settings(**settings)
+    question = Ask(
+        model=str(folder), settings=chosen, width=size, height=size, batch=batch, guidance=guidance
+    )
+    return DryRun(folder, chosen).answer(question)
+
+
+def stage(answer: Answer, name: str) -> Call:
+    return next(call for call in answer.calls if call.stage == name)
+
+
+def live_peak(events: tuple[tuple[int, int], ...]) -> int:
+    live, peak, sizes = 0, 0, {}
+    for size, number in events:
+        if size > 0:
+            sizes[number] = size
+            live += size
+            peak = max(peak, live)
+        elif size == RELEASE:
+            live -= sizes.pop(number)
+    return peak
+
+
+_QUICK = ("sd15", "sdxl", "flux")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NARROW]
+)
+def test_every_builtin_has_three_stages_and_all_its_weights(tmp_path: Path, name: str) -> None:
+    folder = write_mini(tmp_path / name, name)
+    run = DryRun(folder, Settings(precision="bf16"))
+    answer = run.answer(Ask(model=str(folder), settings=Settings(precision="bf16"), width=128, height=128))
+    assert [call.stage for call in answer.calls] == sorted(
+        (call.stage for call in answer.calls), key=["encode", "denoise", "decode"].index
+    )
+    assert {call.stage for call in answer.calls} == {"encode", "denoise", "decode"}
+    assert sum(part.bytes for part in answer.components) == describe(run.pipe).weights_bytes
+    assert all(call.flops > 0 and live_peak(call.events) > 0 for call in answer.calls)
+
+
+@pytest.fixture(scope="module")
+def real() -> object:
+    pipe = load_pipeline(resolve("builtin:tiny"), torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def test_operations_are_those_that_torch_counts_on_the_real_pipeline(real) -> None:
+    counter = FlopCounterMode(display=False)
+    # torch's counter knows no fused attention of a CPU, so it is given the plain one, which does the same products.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        real(prompt="a cube", width=128, height=128, num_inference_steps=1, output_type="pt")
+    answer = ask()
+    assert sum(answer.calls[index].flops for index in answer.order) == counter.get_total_flops()
+
+
+def test_the_live_bytes_are_those_of_the_real_decoder(real) -> None:
+    latents = torch.zeros(1, real.vae.config.latent_channels, 32, 32)
+    ledger = Ledger()
+    ledger.ignore([*real.vae.parameters(), *real.vae.buffers()])
+    gc.collect()
+    with torch.no_grad(), ledger:
+        ledger.count(latents)
+        real.vae.decode(latents)
+    call = stage(ask(size=32 * real.vae_scale_factor), "decode")
+    assert live_peak(call.events) == pytest.approx(live_peak(tuple(ledger.events)), rel=0.001)
+    assert sum(size == CONVOLUTION for size, _ in call.events) == len(call.convolutions) > 0
+
+
+def test_guidance_doubles_the_batch_of_the_denoiser() -> None:
+    one, two = ask(guidance=False), ask(guidance=True)
+    assert stage(two, "denoise").flops == pytest.approx(2 * stage(one, "denoise").flops, rel=0.01)
+    assert stage(two, "decode") == stage(one, "decode")
+
+
+def test_tiling_bounds_the_peak_of_decoding_and_leaves_the_rest() -> None:
+    plain, tiled = ask(size=1024), ask(size=1024, vae_tiling="on")
+    assert live_peak(stage(tiled, "decode").events) < 0.6 * live_peak(stage(plain, "decode").events)
+    assert stage(tiled, "denoise") == stage(plain, "denoise")
+
+
+def test_slicing_decodes_one_of_a_batch_at_a_time() -> None:
+    plain, sliced = ask(batch=4), ask(batch=4, vae_slicing="on")
+    assert live_peak(stage(sliced, "decode").events) < 0.5 * live_peak(stage(plain, "decode").events)
+
+
+def test_sliced_attention_takes_more_than_the_fused_one(tmp_path: Path) -> None:
+    folder = write_mini(tmp_path / "sd15", "sd15")
+    fused, sliced = ask(folder, size=512), ask(folder, size=512, attention="sliced")
+    assert live_peak(stage(sliced, "denoise").events) > live_peak(stage(fused, "denoise").events)
+
+
+@pytest.mark.parametrize(("weights", "share"), [("int8", 0.5), ("nf4", 0.28), ("fp8", 0.5)])
+def test_quantised_linear_layers_take_fewer_bytes(tmp_path: Path, weights: str, share: float) -> None:
+    folder = write_mini(tmp_path / "flux", "flux")
+    native = stage(ask(folder, precision="bf16"), "denoise").component
+    small = stage(ask(folder, precision="bf16", weights=weights), "denoise").component
+    assert small.bytes == pytest.approx(share * native.bytes, rel=0.1)
+    assert small.dequantised == max(native.tensors)
+
+
+def test_the_ledger_writes_down_each_storage_once_and_its_end() -> None:
+    ledger = Ledger()
+    with ledger:
+        first = torch.empty(100)
+        view = first[10:]
+        second = torch.empty(129)
+        del first, view, second
+    assert ledger.events == [(400, 1), (516, 2), (RELEASE, 1), (RELEASE, 2)]
+
+
+def test_repeated_work_leaves_nothing_allocated() -> None:
+    ledger = Ledger()
+    ledger.repeat(([(400, 7), (CONVOLUTION, 0), (516, 8), (RELEASE, 7), (RELEASE, 3)], 10, 20))
+    assert ledger.events == [(400, 1), (CONVOLUTION, 0), (516, 2), (RELEASE, 1), (RELEASE, 2)]
+    assert (ledger.flops, ledger.moved) == (10, 20)
+
+
+def test_one_child_answers_many_questions_and_remembers(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("SDOCTOR_HOME", str(tmp_path))
+    question = Ask(model="builtin:tiny", settings=Settings(), width=128, height=128)
+    with Oracle() as oracle:
+        first = oracle.ask(question)
+        child = oracle._child
+        with pytest.raises(Refused, match=r"builtin:tiny at 100x100 cannot be predicted: .*divisible"):
+            oracle.ask(Ask(model="builtin:tiny", settings=Settings(), width=100, height=100))
+        oracle.ask(Ask(model="builtin:tiny", settings=Settings(vae_tiling="on"), width=128, height=128))
+        assert oracle._child is child
+    with Oracle() as oracle:
+        assert oracle.ask(question) == first
+        assert oracle._child is None
+
+
+def test_a_configuration_that_cannot_be_built_names_its_component(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("SDOCTOR_HOME", str(tmp_path / "home"))
+    folder = write_mini(tmp_path / "sd15", "sd15")
+    config = folder / "unet" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_bytes()) | {"down_block_types": ["NoSuchBlock"]}))
+    with Oracle() as oracle, pytest.raises(Refused, match="its unet could not be built"):
+        oracle.ask(Ask(model=str(folder), settings=Settings(), width=128, height=128))

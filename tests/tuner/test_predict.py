@@ -1,0 +1,171 @@
+"""From dry runs to cards: offload order, limits, and the published peaks of a P100."""
+
+from __future__ import annotations
+
+import pytest
+
+from doctor.cards import find_card
+from doctor.errors import UsageError
+from doctor.sizes import GIB, MIB
+from tuner.calibration import Calibration
+from tuner.device_model import CONTEXT_BYTES, Device, device_of_card, device_of_memory
+from tuner.dryrun.client import Oracle
+from tuner.dryrun.rows import CONVOLUTION, RELEASE, Answer, Ask, Call, Component, Convolution
+from tuner.predict import predict
+from tuner.replay import replay, replay_on_cpu
+from tuner.settings import Settings
+from tuner.workspaces import convolution_bytes
+
+P100 = (6, 0)
+
+
+def part(name: str, size: int, **more: int) -> Component:
+    return Component(name=name, tensors=(size * MIB,), leaves=(size * MIB,), **more)
+
+
+def call(stage: str, component: Component, *events: tuple[int, int], **more: object) -> Call:
+    return Call(stage=stage, component=component, events=events, convolutions=(), flops=10, moved_bytes=20)
+
+
+TEXT, T5, UNET, VAE = part("text_encoder", 100), part("t5", 900), part("unet", 500), part("vae", 50)
+WORK = ((200 * MIB, 1), (RELEASE, 1))
+ANSWER = Answer(
+    width=512,
+    height=512,
+    batch=1,
+    size_factor=8,
+    native_size=512,
+    steps=10,
+    components=(TEXT, T5, UNET, VAE),
+    calls=(
+        call("encode", TEXT),
+        call("encode", T5),
+        call("denoise", UNET, *WORK),
+        call("decode", VAE, *WORK),
+    ),
+    order=(0, 1, 0, 1, 2, 3),
+    offload_order=("text_encoder", "t5", "unet", "vae"),
+)
+
+
+def peaks(offload: str) -> dict[str, int]:
+    return {stage.name: stage.peak_bytes // MIB for stage in replay(ANSWER, offload, P100).stages}
+
+
+def test_without_offload_everything_stays():
+    assert peaks("none")["denoise"] == 1550 + 200 + 8
+
+
+def test_model_offload_sends_away_only_the_component_before():
+    # For the negative prompt the first encoder comes back while T5, which nobody has followed yet, is still there.
+    assert peaks("model") == {"encode": 1000 + 8, "denoise": 708, "decode": 258}
+
+
+def test_finer_offload_keeps_leaves_only():
+    assert peaks("sequential") == {"encode": 908, "denoise": 708, "decode": 258}
+
+
+def test_the_limit_decides_and_names_no_fit():
+    # 8 MiB more: 1550 + 200 + the segment of cuBLAS.
+    room = (1550 + 200 + 20) * MIB + CONTEXT_BYTES
+    device = device_of_memory(room, find_card("P100"))
+    assert predict(ANSWER, Settings(), device).fits
+    tight = predict(ANSWER, Settings(), device_of_memory(room - 20 * MIB, find_card("P100")))
+    assert not tight.fits
+    assert tight.peak_device_bytes > room - 20 * MIB
+    assert predict(ANSWER, Settings(offload="model"), device_of_memory(room - 20 * MIB)).fits
+
+
+def test_a_card_that_is_faster_takes_less_time_and_steps_count():
+    def seconds(name: str, **more: int) -> float:
+        row = predict(ANSWER, Settings(precision="fp16"), device_of_card(find_card(name)), **more)
+        assert row.seconds_per_image_estimate is not None
+        return row.seconds_per_image_estimate
+
+    assert seconds("RTX 4090") < seconds("RTX 3060") < seconds("GTX 1060")
+    assert seconds("RTX 3060", steps=20) > 1.5 * seconds("RTX 3060")
+
+
+def test_unknown_is_not_zero():
+    unknown = Device(name="cpu", memory_bytes=None, usable_bytes=None, capability=None)
+    with pytest.raises(UsageError, match="give it with --memory"):
+        predict(ANSWER, Settings(), unknown)
+    known = Device(name="cpu", memory_bytes=GIB, usable_bytes=GIB, capability=None)
+    assert predict(ANSWER, Settings(), known).seconds_per_image_estimate is None
+
+
+def test_this_machines_measurements_replace_the_constants():
+    device = Device(name="cpu", memory_bytes=4 * GIB, usable_bytes=1800 * MIB, capability=None)
+    plain = predict(ANSWER, Settings(), device)
+    assert (plain.fits, plain.peak_device_bytes) == (True, 1790 * MIB)
+    learned = Calibration(overhead_bytes=100 * MIB, flops_per_second=2.0, trials=1)
+    row = predict(ANSWER, Settings(), device, calibration=learned)
+    assert (row.fits, row.peak_device_bytes) == (False, 1850 * MIB)
+    assert row.seconds_per_image_estimate == (10 * 4 + 10 * 10 + 10) / 2.0
+    assert replay_on_cpu(ANSWER).peak_reserved == 1750 * MIB
+
+
+def test_workspaces_depend_on_the_card_and_give_way():
+    convolution = Convolution(
+        input_bytes=100, output_bytes=50, weights=9, element_bytes=2, three_by_three=True
+    )
+    assert convolution_bytes(convolution, (8, 6)) == (150, 100, 0)
+    assert convolution_bytes(convolution, (6, 1)) == (300 + 128, 0)
+    work = Call(
+        stage="decode",
+        component=VAE,
+        events=((200 * MIB, 1), (CONVOLUTION, 0), (RELEASE, 1)),
+        convolutions=(
+            Convolution(
+                input_bytes=200 * MIB,
+                output_bytes=200 * MIB,
+                weights=9,
+                element_bytes=2,
+                three_by_three=True,
+            ),
+        ),
+        flops=1,
+        moved_bytes=1,
+    )
+    answer = Answer(
+        width=8, height=8, batch=1, size_factor=8, native_size=8, steps=1,
+        components=(VAE,), calls=(work,), order=(0,), offload_order=("vae",),
+    )  # fmt: skip
+    free = replay(answer, "none", (8, 6)).stages[0].peak_bytes
+    tight = replay(answer, "none", (8, 6), limit=500 * MIB).stages[0].peak_bytes
+    assert (free - tight) // MIB == 200
+
+
+# torch.cuda.max_memory_allocated in MiB, 512x512, batch 1, float16, Tesla P100: gperdrizet/unit-6-assignments,
+# docs/data/p100/benchmark_results.json. SD 1.4 is built like 1.5; its row includes a safety checker of 580 MiB.
+PUBLISHED = [
+    ("sd15", "none", 3519.1 - 580),
+    ("sd15", "model", 2707.8 - 580),
+    ("sd15", "sequential", 1463.6 - 580),
+    ("sd21", "none", 3361.6),
+    ("sd21", "model", 2138.6),
+    ("sd21", "sequential", 882.5),
+    ("sd35-medium", "model", 12352.5),
+    ("sd35-medium", "sequential", 1323.0),
+    ("sdxl-turbo", "none", 7663.2),
+    ("sdxl", "none", 7663.1),
+    ("sdxl", "model", 5472.6),
+    ("sdxl", "sequential", 777.3),
+]
+
+
+@pytest.fixture(scope="module")
+def oracle(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SDOCTOR_HOME", str(tmp_path_factory.mktemp("home")))
+        with Oracle() as oracle:
+            yield oracle
+
+
+@pytest.mark.parametrize(("model", "offload", "mebibytes"), PUBLISHED)
+def test_the_published_peaks_of_a_p100_are_met(oracle, model, offload, mebibytes):
+    answer = oracle.ask(
+        Ask(model=f"builtin:{model}", settings=Settings(precision="fp16"), width=512, height=512)
+    )
+    peak = max(stage.peak_bytes for stage in replay(answer, offload, P100).stages)
+    assert peak / MIB == pytest.approx(mebibytes, rel=0.02)

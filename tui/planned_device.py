@@ -1,0 +1,109 @@
+"""The device that a plan is made for: a card by name, an amount of memory, or this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from doctor.cards import find_card, meant_by
+from doctor.sizes import parse_amount
+from tuner.calibration import Calibration, calibrate
+from tuner.device_model import Device, device_of_card, device_of_memory, device_of_target
+from tuner.dryrun.rows import Answer, Ask
+from tuner.fingerprint import Fingerprint
+from tuner.knobs import default_settings
+from tuner.probe import Trial
+from tuner.replay import Replay, replay, replay_on_cpu
+from tuner.settings import Settings
+from tuner.target import Target
+
+# Published and used in float16 from the start; what came later is published in bfloat16.
+_FLOAT16_FAMILIES = ("StableDiffusionPipeline", "StableDiffusionXL", "LatentConsistency", "PixArt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDevice:
+    """The device, and as what the knobs see it."""
+
+    device: Device
+    target: Target
+    fingerprint: Fingerprint | None = None
+    """Of this machine; None for any other card."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_this_machine(self) -> bool:
+        """Whether measurements made here apply."""
+        return self.fingerprint is not None
+
+    def calibrated(self, model: str, ask: Callable[[Ask], Answer]) -> Calibration | None:
+        """What the profile of this model on this machine teaches; None if there is none."""
+        from tuner.store import match
+
+        profile = match(model, self.fingerprint).profile if self.fingerprint else None
+        if profile is None:
+            return None
+        found = calibrate(model, profile.trials, ask, self._replayed)
+        return found if found.trials else None
+
+    def _replayed(self, answer: Answer, trial: Trial) -> Replay:
+        if self.device.capability is None:
+            return replay_on_cpu(answer)
+        return replay(answer, trial.settings.offload, self.device.capability)
+
+
+def planned_device(gpu: str | None, memory: str | None) -> PlannedDevice:
+    """Find it. Raises UsageError for a card that is not known, an amount that is none, memory that cannot be read."""
+    if gpu is not None:
+        card = find_card(gpu)
+        device = (
+            device_of_card(card)
+            if memory is None
+            else device_of_memory(parse_amount(memory, card.memory_bytes), card)
+        )
+        others = [other.name for other in meant_by(gpu) if other is not card]
+        notes = (f"'{gpu}' was taken as {card.name}; there is also {', '.join(others)}",) if others else ()
+        return PlannedDevice(device=device, target=target_of(device), notes=notes)
+    if memory is not None and not _is_share(memory):
+        device = device_of_memory(parse_amount(memory))
+        return PlannedDevice(device=device, target=target_of(device))
+    from doctor.gather import gather
+    from tuner.fingerprint import fingerprint_of
+    from tuner.target import choose_target
+
+    facts = gather()
+    target = choose_target(facts)
+    device = device_of_target(target)
+    if memory is not None:
+        device = device_of_memory(parse_amount(memory, target.memory_total), device.card)
+        return PlannedDevice(device=device, target=target_of(device))
+    return PlannedDevice(device=device, target=target, fingerprint=fingerprint_of(facts, target))
+
+
+def _is_share(memory: str) -> bool:
+    """Whether it is a fraction, which only means something of this machine's own device."""
+    try:
+        return float(memory) <= 1
+    except ValueError:
+        return False
+
+
+def target_of(device: Device) -> Target:
+    """A card that is not here, with everything installed that a knob may ask for."""
+    return Target(
+        device="cuda:0",
+        name=device.name,
+        memory_total=device.memory_bytes,
+        memory_free=device.usable_bytes,
+        capability=device.capability,
+        fast_bf16=device.capability is not None and device.capability >= (8, 0),
+        packages=("accelerate", "xformers"),
+    )
+
+
+def starting_settings(target: Target, pipeline_class: str | None) -> Settings:
+    """The rung that a plan begins with: 16 bits, bfloat16 where the model is published in it and the card has it."""
+    settings = default_settings(target)
+    if target.is_cpu or (pipeline_class or "").startswith(_FLOAT16_FAMILIES):
+        return settings
+    return settings.but(precision="bf16") if target.fast_bf16 else settings

@@ -1,0 +1,246 @@
+"""Runs the real pipeline on fake tensors and writes down what each call of its models allocates and computes.
+
+Assumptions: the fused attention that torch's CPU dispatch picks stands for the fused kernels of a GPU: both write
+the result and one number per row, never the matrix of scores. What the pipeline itself holds between the calls of
+its models (latents, prompts) is counted only as far as it goes into the call. Working memory of libraries depends
+on the device and is added by ``tuner.predict``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._pytree import tree_leaves, tree_map
+
+from tuner.dryrun.fakes import conversions_replace, fake_pipeline
+from tuner.dryrun.ledger import Ledger
+from tuner.dryrun.rows import Answer, Ask, Call
+from tuner.dryrun.weights import component_of, tensors_of
+from tuner.knobs import apply_settings
+from tuner.settings import Settings
+from tuner.worker.build import describe, torch_dtype
+
+# Backends by whatever name compute without the matrix of scores, as PyTorch's own fused attention does.
+_PLAIN_ATTENTION = ("sdpa", "sliced")
+_MATH = "_native_math"
+
+
+class DryRun:
+    """One pipeline with fake weights; answers for any size, and turns the VAE's settings as asked."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        """Raises ComponentFailed where a part cannot be built from its configuration."""
+        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self._pipe = fake_pipeline(folder, torch_dtype(settings.precision), self._mode)
+        self._settings = settings
+        self._info = describe(self._pipe)
+        self._memo: dict[Any, tuple[Call, Any]] = {}
+        self._remarks = self._apply(settings)
+
+    @property
+    def pipe(self) -> Any:
+        """The pipeline; its weights have no values."""
+        return self._pipe
+
+    def _apply(self, settings: Settings) -> tuple[str, ...]:
+        attention = settings.attention if settings.attention in _PLAIN_ATTENTION else "sdpa"
+        # The hooks of offload need the device itself: tuner.predict models what they do.
+        applied = settings.but(attention=attention, offload="none", threads=None)
+        with conversions_replace():
+            return apply_settings(self._pipe, applied, "cpu")
+
+    def answer(self, ask: Ask) -> Answer:
+        """What one generation takes. Raises whatever the pipeline raises for a size that it refuses."""
+        if ask.settings != self._settings:
+            self._settings = ask.settings
+            self._remarks = self._apply(ask.settings)
+        width, height = ask.width or self._info.native_size, ask.height or self._info.native_size
+        calls = _Calls(self._pipe, self._mode, ask.settings, self._memo)
+        arguments = self._arguments(ask, width, height)
+        plain = sdpa_kernel(SDPBackend.MATH) if ask.settings.attention == _MATH else nullcontext()
+        with calls.wrapped(), conversions_replace(), plain, torch.no_grad():
+            self._pipe(**arguments)
+        models = {
+            name: part for name, part in self._pipe.components.items() if isinstance(part, torch.nn.Module)
+        }
+        return Answer(
+            width=width,
+            height=height,
+            batch=ask.batch,
+            size_factor=self._info.size_factor,
+            native_size=self._info.native_size,
+            steps=self._info.default_steps,
+            components=tuple(component_of(name, part, ask.settings.weights) for name, part in models.items()),
+            calls=tuple(calls.made.values()),
+            order=tuple(calls.order),
+            offload_order=tuple((getattr(self._pipe, "model_cpu_offload_seq", None) or "").split("->")),
+            remarks=self._remarks,
+        )
+
+    def _arguments(self, ask: Ask, width: int, height: int) -> dict[str, Any]:
+        accepted = inspect.signature(type(self._pipe).__call__).parameters
+        arguments: dict[str, Any] = {
+            "prompt": ["a photograph"] * ask.batch,
+            "width": width,
+            "height": height,
+            "num_inference_steps": 1,
+            "output_type": "pt",
+        }
+        if "use_resolution_binning" in accepted:
+            arguments["use_resolution_binning"] = False
+        if not ask.guidance and "guidance_scale" in accepted:
+            arguments["guidance_scale"] = 1.0
+        return arguments
+
+
+def stage_of(component: str) -> str:
+    """The stage in which a component of that name works."""
+    if component.startswith(("text_encoder", "image_encoder")):
+        return "encode"
+    return "decode" if component.startswith(("vae", "vqgan")) else "denoise"
+
+
+class _Calls:
+    """The calls of a pipeline's models during one generation."""
+
+    def __init__(self, pipe: Any, mode: FakeTensorMode, settings: Settings, memo: dict[Any, Any]) -> None:
+        self._pipe, self._mode, self._settings, self._memo = pipe, mode, settings, memo
+        self.made: dict[Any, Call] = {}
+        """In the order of their first occurrence; equal ones once."""
+        self.order: list[int] = []
+
+    @contextmanager
+    def wrapped(self) -> Iterator[None]:
+        """Within: the models compute on fakes and give zeros of the right shape."""
+        with ExitStack() as stack:
+            for name, model in self._pipe.components.items():
+                if isinstance(model, torch.nn.Module):
+                    entry = "decode" if stage_of(name) == "decode" else "forward"
+                    body = getattr(model, entry)
+                    stack.enter_context(_replaced(model, entry, self._entry(name, body)))
+            yield
+
+    def _entry(self, name: str, body: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            model = getattr(self._pipe, name)
+            key = (name, self._variant(name, model), _shapes((args, kwargs)))
+            if key not in self._memo:
+                self._memo[key] = self._run(name, model, body, args, kwargs)
+            made, out = self._memo[key]
+            self.made.setdefault(key, made)
+            self.order.append(list(self.made).index(key))
+            return tree_map(_to_zeros, out)
+
+        return call
+
+    def _variant(self, name: str, model: Any) -> Any:
+        """What changes the work of a model besides its input."""
+        dtype = next(model.parameters()).dtype
+        if stage_of(name) == "decode":
+            return dtype, self._settings.vae_tiling, self._settings.vae_slicing, self._settings.memory_format
+        return dtype
+
+    def _run(self, name: str, model: Any, body: Any, args: Any, kwargs: Any) -> tuple[Call, Any]:
+        ledger = Ledger()
+        ledger.ignore(tensors_of(model))
+
+        def to_fake(leaf: Any) -> Any:
+            if not isinstance(leaf, torch.Tensor):
+                return leaf
+            fake = self._mode.from_tensor(leaf)
+            ledger.count(fake)
+            return fake
+
+        fake_args, fake_kwargs = tree_map(to_fake, (args, kwargs))
+        with ExitStack() as stack:
+            if stage_of(name) == "decode":
+                _shorten_tiles(model, ledger, stack)
+            stack.enter_context(self._mode)
+            stack.enter_context(ledger)
+            out = body(*fake_args, **fake_kwargs)
+        call = Call(
+            stage=stage_of(name),
+            # Asked at every call: SDXL's pipeline makes its VAE float32 just before it decodes.
+            component=component_of(name, model, self._settings.weights),
+            events=tuple(ledger.events),
+            convolutions=tuple(ledger.convolutions),
+            flops=ledger.flops,
+            moved_bytes=ledger.moved,
+        )
+        return call, tree_map(_to_meta, out)
+
+
+def _shorten_tiles(model: Any, ledger: Ledger, stack: ExitStack) -> None:
+    """Within the stack: tiles of one shape are computed once, and seams blended on one line."""
+    decoder = getattr(model, "decoder", None)
+    if decoder is not None:
+        stack.enter_context(_replaced(decoder, "forward", _once(decoder.forward, ledger)))
+    for blend in ("blend_v", "blend_h"):
+        if hasattr(model, blend):
+            stack.enter_context(_replaced(model, blend, _one_line(getattr(model, blend), ledger)))
+
+
+def _once(body: Callable[..., Any], ledger: Ledger) -> Callable[..., Any]:
+    """Runs the body once per shape of its input; tiles of the same shape cost the same again."""
+    seen: dict[Any, tuple[Any, torch.Size, torch.dtype]] = {}
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        key = _shapes((args, kwargs))
+        if key in seen:
+            work, shape, dtype = seen[key]
+            ledger.repeat(work)
+            return torch.empty(shape, dtype=dtype)
+        mark = ledger.mark()
+        out = body(*args, **kwargs)
+        if isinstance(out, torch.Tensor):
+            seen[key] = (ledger.since(mark), out.shape, out.dtype)
+        return out
+
+    return call
+
+
+def _one_line(blend: Callable[[Any, Any, int], Any], ledger: Ledger) -> Callable[[Any, Any, int], Any]:
+    """Blends a single line: every line takes and frees the same bytes, and there are hundreds."""
+
+    def call(first: Any, second: Any, extent: int) -> Any:
+        mark = ledger.mark()
+        out = blend(first, second, min(extent, 1))
+        _, flops, moved = ledger.since(mark)
+        ledger.flops += flops * max(0, extent - 1)
+        ledger.moved += moved * max(0, extent - 1)
+        return out
+
+    return call
+
+
+def _shapes(tree: Any) -> Any:
+    return tuple(
+        (tuple(leaf.shape), leaf.dtype) if isinstance(leaf, torch.Tensor) else repr(leaf)
+        for leaf in tree_leaves(tree)
+    )
+
+
+def _to_meta(leaf: Any) -> Any:
+    return (
+        torch.empty(leaf.shape, dtype=leaf.dtype, device="meta") if isinstance(leaf, torch.Tensor) else leaf
+    )
+
+
+def _to_zeros(leaf: Any) -> Any:
+    return torch.zeros(leaf.shape, dtype=leaf.dtype) if isinstance(leaf, torch.Tensor) else leaf
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        delattr(owner, name)

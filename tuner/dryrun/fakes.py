@@ -1,0 +1,80 @@
+"""Builds a pipeline whose weights have shapes and types but no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from tuner.worker.assemble import build_pipeline
+from tuner.worker.build import cast_buffers
+from tuner.worker.noise import kept_in_float32, named_places
+
+
+def fake_pipeline(folder: Path, dtype: torch.dtype, mode: FakeTensorMode) -> Any:
+    """The pipeline of that folder with fake weights in ``dtype``; scheduler and tokenizers are real.
+
+    Raises ComponentFailed.
+    """
+
+    def finish(_name: str, model: Any) -> None:
+        _fake_parameters(model, dtype, mode)
+        cast_buffers(model, dtype)
+        for module in model.modules():
+            for key, buffer in module._buffers.items():
+                if buffer is not None:
+                    module._buffers[key] = mode.from_tensor(buffer)
+
+    pipe = build_pipeline(folder, finish)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def _fake_parameters(model: Any, dtype: torch.dtype, mode: FakeTensorMode) -> None:
+    kept = kept_in_float32(model, dtype)
+    made: dict[int, torch.nn.Parameter] = {}
+    for path, module, key, parameter in list(named_places(model)):
+        if id(parameter) not in made:
+            kind = torch.float32 if any(part in kept for part in path.split(".")) else dtype
+            with mode:
+                made[id(parameter)] = torch.nn.Parameter(
+                    torch.empty(parameter.shape, dtype=kind), requires_grad=False
+                )
+        module._parameters[key] = made[id(parameter)]
+
+
+@contextmanager
+def conversions_replace() -> Iterator[None]:
+    """Within: ``module.to(...)`` puts a new parameter in the place of the old one.
+
+    torch swaps the contents of fake parameters in place instead, which fails whenever anything holds a weak
+    reference to one, as the fake mode itself sometimes does.
+    """
+    original = torch.nn.Module._apply
+    torch.nn.Module._apply = _replace_tensors
+    try:
+        yield
+    finally:
+        torch.nn.Module._apply = original
+
+
+def _replace_tensors(root: Any, convert: Callable[[Any], Any], recurse: bool = True) -> Any:
+    made: dict[int, tuple[Any, torch.nn.Parameter]] = {}
+    for module in root.modules() if recurse else (root,):
+        for key, parameter in module._parameters.items():
+            if parameter is None:
+                continue
+            if id(parameter) not in made:
+                with torch.no_grad():
+                    new = torch.nn.Parameter(convert(parameter), requires_grad=False)
+                # The old one is kept until the end, so that no new one gets its id.
+                made[id(parameter)] = (parameter, new)
+            module._parameters[key] = made[id(parameter)][1]
+        for key, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[key] = convert(buffer)
+    return root

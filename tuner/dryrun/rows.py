@@ -1,0 +1,98 @@
+"""Ask and Answer: what a dry run is asked and what it answers. Free of torch, so that the parent can read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tuner.settings import Settings
+
+STAGES = ("encode", "denoise", "decode")
+
+# Marks in the first place of an event; a positive number there is an allocation of that many bytes.
+RELEASE = 0
+CONVOLUTION = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One question. Sizes in pixels."""
+
+    model: str
+    settings: Settings
+    width: int | None = None
+    """None: the model's own size."""
+    height: int | None = None
+    batch: int = 1
+    guidance: bool = True
+    """Whether classifier-free guidance is on where the pipeline's default has it on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convolution:
+    """A convolution whose library may take working memory, depending on the device."""
+
+    input_bytes: int
+    output_bytes: int
+    weights: int
+    """Number of its weights."""
+    element_bytes: int
+    three_by_three: bool
+    """A 3x3 kernel of stride 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """The weights of one model of the pipeline, in the order in which they are loaded. Bytes."""
+
+    name: str
+    tensors: tuple[int, ...]
+    leaves: tuple[int, ...]
+    """Bytes of every module that holds tensors itself, the largest first."""
+    buffers: int = 0
+    """Bytes of tables that are no parameters."""
+    dequantised: int = 0
+    """Bytes of the largest layer once it is expanded to be computed with; 0 if nothing is quantised."""
+
+    @property
+    def bytes(self) -> int:
+        """All of them."""
+        return sum(self.tensors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of a model, predicted."""
+
+    stage: str
+    component: Component
+    """Its weights at the moment of the call."""
+    events: tuple[tuple[int, int], ...]
+    """(bytes, n): allocation number n. (RELEASE, n): its end. (CONVOLUTION, k): the k-th of ``convolutions`` ran."""
+    convolutions: tuple[Convolution, ...]
+    flops: int
+    """Floating-point operations of matrix products, convolutions and attention, a multiply-add counted as two."""
+    moved_bytes: int
+    """Inputs and outputs of every operation that is no view: as if nothing stayed in a cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The prediction for one question, before any device is known."""
+
+    width: int
+    height: int
+    batch: int
+    size_factor: int
+    """Width and height must be multiples of this, in pixels."""
+    native_size: int
+    steps: int
+    """Denoising steps that the pipeline takes if nothing is asked for."""
+    components: tuple[Component, ...]
+    calls: tuple[Call, ...]
+    """Those that differ."""
+    order: tuple[int, ...]
+    """Positions in ``calls``, as the pipeline makes them: one step of denoising."""
+    offload_order: tuple[str, ...]
+    """Components as the pipeline's hooks of model offload follow each other; others stay on the device."""
+    remarks: tuple[str, ...] = ()
+    """Settings that change nothing on this model."""

@@ -1,0 +1,187 @@
+"""Replays a dry run's allocations on a device: weights come and go as the offload mode has it, workspaces are added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuner.caching_allocator import Block, CachingAllocator, OutOfMemory
+from tuner.dryrun.rows import CONVOLUTION, RELEASE, STAGES, Answer, Call, Component
+from tuner.workspaces import convolution_bytes, convolution_bytes_on_cpu, cublas_bytes
+
+# Group offload by leaves with a stream fetches the next leaf while one computes (diffusers, hooks/group_offloading.py).
+_GROUPS_RESIDENT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePeak:
+    """One stage at its highest. Bytes."""
+
+    name: str
+    peak_bytes: int
+    """As torch.cuda.max_memory_allocated would say; on a CPU, weights and live tensors."""
+    weights_bytes: int
+    flops: int
+    """For "denoise" of one step."""
+    moved_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """A generation on a device that had room for it."""
+
+    stages: tuple[StagePeak, ...]
+    peak_reserved: int
+
+
+def replay(answer: Answer, offload: str, capability: tuple[int, int], limit: int | None = None) -> Replay:
+    """Run it on a CUDA card. Raises OutOfMemory if ``limit`` bytes of reserved memory are too few."""
+    run = _Run(answer, offload, capability, limit)
+    for index in answer.order:
+        call = answer.calls[index]
+        # The second step finds the blocks of the first one free, which is how it goes on.
+        for _ in range(2 if call.stage == "denoise" else 1):
+            run.call(call)
+    return run.result()
+
+
+def replay_on_cpu(answer: Answer) -> Replay:
+    """Weights, live tensors and oneDNN's copies of each stage; holes in the host's heap are not modelled."""
+    weights = {part.name: part.bytes for part in answer.components}
+    highest: dict[str, tuple[int, int]] = {}
+    for call in answer.calls:
+        held = sum(weights.values()) - weights[call.component.name] + call.component.bytes
+        peak = held + live_peak(call) + call.component.dequantised
+        highest[call.stage] = max(highest.get(call.stage, (0, 0)), (peak, held))
+    stages = _stages(answer, highest)
+    return Replay(stages=stages, peak_reserved=max(stage.peak_bytes for stage in stages))
+
+
+def live_peak(call: Call) -> int:
+    """Most bytes of live tensors and oneDNN's copies at a time within a call."""
+    sizes: dict[int, int] = {}
+    live = peak = 0
+    for size, number in call.events:
+        if size > 0:
+            sizes[number] = size
+            live += size
+            peak = max(peak, live)
+        elif size == RELEASE:
+            live -= sizes.pop(number)
+        elif size == CONVOLUTION:
+            peak = max(peak, live + convolution_bytes_on_cpu(call.convolutions[number]))
+    return peak
+
+
+def _stages(answer: Answer, highest: dict[str, tuple[int, int]]) -> tuple[StagePeak, ...]:
+    calls = [answer.calls[index] for index in answer.order]
+    return tuple(
+        StagePeak(
+            name=name,
+            peak_bytes=highest[name][0],
+            weights_bytes=highest[name][1],
+            flops=sum(call.flops for call in calls if call.stage == name),
+            moved_bytes=sum(call.moved_bytes for call in calls if call.stage == name),
+        )
+        for name in STAGES
+        if name in highest
+    )
+
+
+class _Run:
+    """One replay in progress."""
+
+    def __init__(self, answer: Answer, offload: str, capability: tuple[int, int], limit: int | None) -> None:
+        self._answer, self._offload, self._capability = answer, offload, capability
+        self._allocator = CachingAllocator(limit)
+        self._resident: dict[str, list[Block]] = {}
+        self._sizes: dict[str, tuple[int, ...]] = {}
+        self._highest: dict[str, tuple[int, int]] = {}
+        self._names = {part.name for part in answer.components}
+        for part in answer.components:
+            if offload == "none" or (offload == "model" and part.name not in answer.offload_order):
+                self._load(part.name, part.tensors)
+            elif offload == "sequential" and part.buffers:
+                # accelerate leaves buffers on the device where a module holds no parameters of its own
+                # (diffusers, pipeline_utils.enable_sequential_cpu_offload): SD 3.5 medium's table of positions.
+                self._load(part.name, (part.buffers,))
+        self._allocator.allocate(cublas_bytes(capability))
+
+    def result(self) -> Replay:
+        return Replay(
+            stages=_stages(self._answer, self._highest), peak_reserved=self._allocator.peak_reserved
+        )
+
+    def call(self, call: Call) -> None:
+        allocator = self._allocator
+        transient = self._bring(call.component)
+        held = sum(block.size for blocks in self._resident.values() for block in blocks)
+        allocator.reset_peaks_of_allocated()
+        if call.component.dequantised:
+            transient.append(allocator.allocate(call.component.dequantised))
+        blocks: dict[int, Block] = {}
+        workspaces = [convolution_bytes(found, self._capability) for found in call.convolutions]
+        for size, number in call.events:
+            if size > 0:
+                blocks[number] = allocator.allocate(size)
+            elif size == RELEASE:
+                allocator.release(blocks.pop(number))
+            elif size == CONVOLUTION:
+                self._workspace(workspaces[number])
+        highest = self._highest.get(call.stage, (0, 0))
+        self._highest[call.stage] = max(highest, (allocator.peak_allocated, held))
+        for block in (*blocks.values(), *transient):
+            allocator.release(block)
+
+    def _workspace(self, choices: tuple[int, ...]) -> None:
+        """Take and give back the first choice that there is room for."""
+        for size in choices:
+            if not size:
+                return
+            try:
+                self._allocator.release(self._allocator.allocate(size))
+            except OutOfMemory:
+                continue
+            return
+
+    def _bring(self, part: Component) -> list[Block]:
+        """Have a component's weights where they are needed; returns what is given back after the call."""
+        if self._offload in ("sequential", "group"):
+            count = 1 if self._offload == "sequential" else _GROUPS_RESIDENT
+            return [self._allocator.allocate(size) for size in part.leaves[:count]]
+        if self._offload == "model":
+            self._send_away_the_one_before(part.name)
+        if self._sizes.get(part.name) != part.tensors:
+            self._convert(part)
+        return []
+
+    def _send_away_the_one_before(self, name: str) -> None:
+        """As accelerate's hook does (hooks.CpuOffload.pre_forward): that one only, then it empties the cache.
+
+        So SD3's T5 stays while its CLIP encoders read the negative prompt.
+        """
+        order = [other for other in self._answer.offload_order if other in self._names]
+        place = order.index(name) if name in order else 0
+        if place:
+            if order[place - 1] in self._resident:
+                self._unload(order[place - 1])
+            self._allocator.empty_cache()
+
+    def _convert(self, part: Component) -> None:
+        """Load it, or change its type tensor by tensor as ``module.to(dtype)`` does."""
+        old = self._resident.pop(part.name, [])
+        self._load(part.name, part.tensors, old)
+
+    def _load(self, name: str, tensors: Sequence[int], old: Sequence[Block] = ()) -> None:
+        fresh = []
+        for index, size in enumerate(tensors):
+            fresh.append(self._allocator.allocate(size))
+            if index < len(old):
+                self._allocator.release(old[index])
+        self._resident[name] = fresh
+        self._sizes[name] = tuple(tensors)
+
+    def _unload(self, name: str) -> None:
+        for block in self._resident.pop(name):
+            self._allocator.release(block)
+        del self._sizes[name]

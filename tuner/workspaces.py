@@ -1,0 +1,58 @@
+"""Working memory that CUDA's libraries and oneDNN take beside the tensors, as far as published measurements tell.
+
+cuDNN's choice of algorithm cannot be computed without a card. Each rule below is the simplest one that explains the
+published peaks named beside it; ``docs/plan.md`` shows how well.
+"""
+
+from __future__ import annotations
+
+from tuner.dryrun.rows import Convolution
+
+_MIB = 2**20
+# torch/aten/src/ATen/cuda/CUDABlas.cpp (getChosenWorkspaceSize): 4096 KiB x 2 + 16 KiB x 8, on Hopper 4096 KiB x 8.
+_CUBLAS = 8 * _MIB + 128 * 1024
+_CUBLAS_HOPPER = 32 * _MIB
+_HOPPER = (9, 0)
+_TENSOR_CORES = (7, 0)
+_TF32 = (8, 0)
+# Without tensor cores cuDNN computes 16-bit convolutions in float32, on copies twice as large.
+_WIDENED = 2
+# Bytes for each weight of a 3x3 layer, as 64 transformed numbers of 16 bits for 9. Fitted to the 489 MiB and 487 MiB
+# that SD 1.4 and 2.1 take for a step at 512x512 on a P100 (gperdrizet/unit-6-assignments, p100/benchmark_results.json).
+_TRANSFORMED_WEIGHT = 128 / 9
+
+
+def cublas_bytes(capability: tuple[int, int]) -> int:
+    """What torch sets aside for cuBLAS at the first matrix product, for good."""
+    return _CUBLAS_HOPPER if capability == _HOPPER else _CUBLAS
+
+
+def convolution_bytes(convolution: Convolution, capability: tuple[int, int]) -> tuple[int, ...]:
+    """What cuDNN would take while a convolution runs, the first choice first.
+
+    torch goes through cuDNN's plans in their order and takes the first one whose working memory can be allocated
+    (aten/src/ATen/native/cudnn/Conv_v8.cpp); the last one here needs none.
+
+    On tensor cores 16-bit input and output are copied into channels-last order (FLUX.1 with sequential offload takes
+    2.4 GB at 1024x1024, of which 1.5 GiB are tensors); of float32 with TF32, from capability 8.0 on, the input alone
+    (SDXL, four pictures on an A100: 21.72 GB in float16, 28.09 GB in float32).
+    16 bits before tensor cores: copies in float32 (the decoder of SD 1.4 takes 884 MiB at 512x512 on a P100, of which
+    352 MiB are tensors). 32 bits before TF32: nothing (SDXL's decoder there: 777 MiB, of which 768 are tensors).
+    Sources: huggingface.co/blog/simple_sdxl_optimizations and those in docs/plan.md.
+    """
+    source, result = convolution.input_bytes, convolution.output_bytes
+    if convolution.element_bytes == 4:
+        return (source, 0) if capability >= _TF32 else (0,)
+    if capability >= _TENSOR_CORES:
+        return source + result, source, 0
+    if not convolution.three_by_three:
+        return (0,)
+    return int(_WIDENED * (source + result) + _TRANSFORMED_WEIGHT * convolution.weights), 0
+
+
+def convolution_bytes_on_cpu(convolution: Convolution) -> int:
+    """What oneDNN takes while a convolution runs: input and output in its own blocked order.
+
+    Explains the measured peaks of SD 1.5 at 256x256 and 512x512 within 6 % (docs/plan.md).
+    """
+    return convolution.input_bytes + convolution.output_bytes
