@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from doctor.sizes import GIB, MIB
 from doctor.trace import Outcome, Phase, PhaseRecord
-from tuner.probe import Probe, Trial
+from tuner.probe import Probe, Purpose, Trial
 from tuner.settings import Settings
 from tuner.strategy.goal import Goal
 from tuner.target import Target
@@ -51,7 +51,7 @@ class Machine:
 
     def peak(self, probe: Probe) -> float:
         rate = self.tiled_per_pixel if probe.settings.vae_tiling == "on" else self.per_pixel
-        pixels = (probe.width * probe.height) ** self.growth
+        pixels = (probe.width * probe.height * probe.batch) ** self.growth
         half = 0.5 if probe.settings.precision != "fp32" else 1.0
         return (self.weights + rate * pixels) * half
 
@@ -60,7 +60,14 @@ class Machine:
         factor *= 0.9 if probe.settings.memory_format == "channels_last" else 1.0
         factor *= 1.5 if probe.settings.attention == "sliced" else 1.0
         factor *= 4 / (probe.settings.threads or 4)
-        return factor * self.seconds_per_megapixel * probe.width * probe.height / 1e6
+        return factor * self.seconds_per_megapixel * probe.width * probe.height * probe.batch / 1e6
+
+    def forecast(self, settings: Settings, width: int, height: int, batch: int) -> int:
+        """What a perfect prediction says."""
+        probe = Probe(
+            purpose=Purpose.LARGEST, settings=settings, width=width, height=height, batch=batch, steps=1
+        )
+        return int(self.peak(probe))
 
     def run(self, probe: Probe) -> Trial:
         self.runs += 1
@@ -79,7 +86,7 @@ class Machine:
             outcome=Outcome.FINISHED,
             seconds_per_step=step,
             spread=0.0,
-            seconds_per_image=total,
+            seconds_per_image=total / probe.batch,
             peak_bytes=int(self.peak(probe)),
             phases=(PhaseRecord(phase=Phase.DECODE, seconds=0.1),),
             step_seconds=(step,) * probe.steps,

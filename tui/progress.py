@@ -61,7 +61,7 @@ class Bar:
 
     def probe(self, probe: Probe) -> None:
         """Name the run that begins."""
-        what = f"trial {self._count + 1}: {probe.settings.text()} at {probe.width}x{probe.height}"
+        what = f"trial {self._count + 1}: {probe.settings.text()} at {_size(probe)}"
         self._bar.update(self._task, description=what, total=probe.steps, completed=0)
 
     def trial(self, trial: Trial) -> None:
@@ -70,9 +70,13 @@ class Bar:
         self._bar.console.print(_line(self._count, trial), highlight=False, markup=False)
 
 
+def _size(run: Probe | Trial) -> str:
+    return f"{run.width}x{run.height}" + (f" x{run.batch}" if run.batch > 1 else "")
+
+
 def _line(number: int, trial: Trial) -> str:
     outcome = trial.outcome.value.replace("_", " ")
-    text = f"trial {number}: {trial.settings.text()} at {trial.width}x{trial.height}: {outcome}"
+    text = f"trial {number}: {trial.settings.text()} at {_size(trial)}: {outcome}"
     if trial.seconds_per_image is not None:
         text += f", {trial.seconds_per_image:.2f} s per image of {trial.steps} steps"
     if trial.peak_bytes is not None:

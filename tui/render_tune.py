@@ -10,6 +10,7 @@ from doctor.sizes import gib
 from doctor.trace import Outcome
 from tuner.fingerprint import Fingerprint
 from tuner.probe import Purpose, Trial
+from tuner.strategy.goal import Objective
 from tuner.strategy.largest import Edge, LimitKind
 from tuner.study import Result, RungEdge
 from tuner.target import Target
@@ -27,6 +28,13 @@ _OUTCOMES = {
 }
 
 
+_BEST = {
+    Objective.SPEED: "Fastest",
+    Objective.SIZE: "The settings that the sizes start from",
+    Objective.MEMORY: "Least memory",
+}
+
+
 def as_document(result: Result, model: str, fingerprint: Fingerprint, profile: Path | None) -> str:
     """The JSON document of ``sdoctor tune --json``."""
 
@@ -41,6 +49,9 @@ def as_document(result: Result, model: str, fingerprint: Fingerprint, profile: P
         "complete": result.complete,
         "largest": _largest(result.largest),
         "ladder": [_largest(item) for item in result.ladder if item.edge is not None],
+        "other_edges": [_largest(item) for item in result.others if item.edge is not None],
+        "objective": result.goal.objective,
+        "skipped": result.skipped,
         "best": pair(result.best),
         "baseline": pair(result.baseline),
         "speedup": result.speedup,
@@ -55,8 +66,10 @@ def _largest(item: RungEdge | None) -> dict[str, object] | None:
         return None
     return {
         "rung": item.rung.name,
+        "axis": item.axis,
         "width": item.edge.works.width,
         "height": item.edge.works.height,
+        "batch": item.edge.works.batch,
         "settings": item.rung.settings,
         "edge": item.edge,
     }
@@ -89,7 +102,10 @@ def as_table(result: Result, model: str, target: Target, profile: Path | None) -
 def _verdict(result: Result) -> list[str]:
     if result.best is None:
         return ["No settings worked."]
-    lines = [f"Fastest: {result.best.settings.text()}"]
+    best = _BEST[result.goal.objective]
+    lines = [f"{best}: {result.best.settings.text()}"]
+    if result.goal.objective is Objective.MEMORY:
+        return [*lines, *_memory_verdict(result)]
     if result.speedup is not None:
         lines[0] += (
             f" - {result.speedup:.2f} times diffusers' default ({result.baseline.settings.text()})"
@@ -98,20 +114,46 @@ def _verdict(result: Result) -> list[str]:
         )
     elif result.baseline is not None:
         lines[0] += f" - diffusers' default ended with: {_OUTCOMES[result.baseline.outcome]}"
-    lines += [_edge_line(item.rung.name, item.edge) for item in result.ladder if item.edge is not None]
+    edges = (*result.ladder, *result.others)
+    lines += [_edge_line(item, item.edge) for item in edges if item.edge is not None]
+    for item in result.skipped:
+        lines.append(f"Not run: {item.settings.text()} - predicted to take {gib(item.predicted_peak_bytes)}.")
     return lines
 
 
-def _edge_line(name: str, edge: Edge) -> str:
-    side = edge.works.width
-    line = f"Largest, {name}: {side}x{side} ran"
+def _memory_verdict(result: Result) -> list[str]:
+    if result.best is None or result.best.peak_bytes is None:
+        return []
+    line = f"Its peak is {gib(result.best.peak_bytes)}"
+    if result.baseline is not None and result.baseline.peak_bytes is not None:
+        line += (
+            f"; diffusers' default ({result.baseline.settings.text()}) took {gib(result.baseline.peak_bytes)}"
+        )
+    return [line + " (measured)."]
+
+
+def _edge_line(item: RungEdge, edge: Edge) -> str:
+    what = "Largest batch" if item.axis == "batch" else "Largest"
+    shape = "" if item.axis in ("1:1", "batch") else f" {item.axis}"
+    line = f"{what}{shape}, {item.rung.name}: {_extent(edge.works, item.axis)} ran"
     if edge.limit is LimitKind.MAX_SIZE:
-        return f"{line}; --max-size stopped the search there."
+        option = "--max-batch" if item.axis == "batch" else "--max-size"
+        return f"{line}; {option} stopped the search there."
     if edge.limit is LimitKind.MEMORY and edge.fails is not None:
-        above = f"{edge.fails.width}x{edge.fails.height}"
         where = f" in {edge.fails.failed_in.value}" if edge.fails.failed_in else ""
-        return f"{line}, {above} did not ({_OUTCOMES[edge.fails.outcome]}{where})."
+        above = f"{_extent(edge.fails, item.axis)} did not ({_OUTCOMES[edge.fails.outcome]}{where})"
+        return f"{line}, {above}. {_cost(edge)}"
     return f"{line}; larger ones would take longer than the time that was given."
+
+
+def _extent(trial: Trial, axis: str) -> str:
+    size = f"{trial.width}x{trial.height}"
+    return f"{trial.batch} of {size}" if axis == "batch" else size
+
+
+def _cost(edge: Edge) -> str:
+    runs = "1 run" if edge.runs == 1 else f"{edge.runs} runs"
+    return f"Found with {runs}; bisection takes {edge.bisection_runs}."
 
 
 def _row(first: str, *rest: str) -> str:
@@ -139,7 +181,7 @@ def _trial_row(trial: Trial, result: Result) -> str:
 def _size_row(trial: Trial) -> str:
     return _row(
         trial.settings.text(),
-        f"{trial.width}x{trial.height}",
+        f"{trial.width}x{trial.height}" + (f" x{trial.batch}" if trial.batch > 1 else ""),
         _seconds(trial.seconds_per_image),
         "-" if trial.peak_bytes is None else gib(trial.peak_bytes),
         _OUTCOMES[trial.outcome],

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tuner.probe import Probe, Trial
+from tuner.settings import Settings
 from tuner.strategy import fastest, largest
-from tuner.strategy.goal import Goal
+from tuner.strategy.axis import Axis
+from tuner.strategy.fastest import Skipped
+from tuner.strategy.goal import Forecast, Goal, Objective, no_forecast
 from tuner.strategy.ladder import Rung, rungs
 from tuner.strategy.largest import Edge, LimitKind
+from tuner.strategy.memory_law import extent_of
 
 
 class Runner(Protocol):
@@ -23,10 +27,12 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungEdge:
-    """A rung of the ladder with its largest resolution."""
+    """A rung of the ladder with how far it reaches along one axis."""
 
     rung: Rung
     edge: Edge | None
+    axis: str = "1:1"
+    """The shape of the pictures as width:height, or "batch"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,10 @@ class Result:
     baseline: Trial | None
     best: Trial | None
     ladder: tuple[RungEdge, ...]
+    """The first of the goal's axes, usually square pictures."""
+    others: tuple[RungEdge, ...] = ()
+    """The other axes: further shapes, pictures per run."""
+    skipped: tuple[Skipped, ...] = ()
     complete: bool = True
     """False if time or the user ended the study before its strategies were done."""
 
@@ -45,7 +55,9 @@ class Result:
     def largest(self) -> RungEdge | None:
         """The rung that reaches furthest; of equals the fastest."""
         reached = [item for item in self.ladder if item.edge is not None]
-        return max(reached, key=lambda item: item.edge.works.width if item.edge else 0, default=None)
+        return max(
+            reached, key=lambda item: extent_of(item.edge.works).pixels if item.edge else 0, default=None
+        )
 
     @property
     def speedup(self) -> float | None:
@@ -56,44 +68,67 @@ class Result:
         return before / after if before and after else None
 
 
-def next_probe(goal: Goal, trials: Sequence[Trial]) -> Probe | None:
-    """What to run next: first the search for speed, then the edge of each rung, from the fastest down."""
-    probe = fastest.next_probe(goal, trials)
-    if probe is not None:
+def next_probe(goal: Goal, trials: Sequence[Trial], forecast: Forecast = no_forecast) -> Probe | None:
+    """What to run next: first the search for the best settings, then each rung's edges, from the fastest rung down."""
+    probe = fastest.next_probe(goal, trials, forecast)
+    if probe is not None or goal.objective is Objective.MEMORY:
         return probe
-    winner = fastest.best(goal, trials)
-    settings = winner.settings if winner is not None else goal.first_guess
-    start = min(goal.width, goal.height)
+    settings = _settings(goal, trials, forecast)
+    axes = list(goal.axes())
+    starts = {axis.name: _start(goal, axis) for axis in axes}
     for rung in rungs(settings, goal.target):
-        probe = largest.next_probe(goal, rung.settings, trials, start)
-        if probe is not None:
-            return probe
-        edge = largest.edge(goal, rung.settings, trials)
-        if edge is None:
-            continue
-        if edge.limit is not LimitKind.MEMORY:
-            # More frugal settings are slower and reach no further than the bound that was met.
-            return None
-        start = edge.works.width + goal.step
+        for axis in tuple(axes):
+            probe = largest.next_probe(goal, rung.settings, trials, starts[axis.name], axis, forecast)
+            if probe is not None:
+                return probe
+            edge = largest.edge(goal, rung.settings, trials, axis, forecast)
+            if edge is None:
+                continue
+            if edge.limit is not LimitKind.MEMORY:
+                # More frugal settings are slower and reach no further than the bound that was met.
+                axes.remove(axis)
+            starts[axis.name] = (axis.position(extent_of(edge.works)) or 0) + axis.step
     return None
 
 
-def conclude(goal: Goal, trials: Sequence[Trial]) -> Result:
+def _settings(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> Settings:
+    winner = fastest.best(goal, trials, forecast)
+    return winner.settings if winner is not None else goal.first_guess
+
+
+def _start(goal: Goal, axis: Axis) -> int:
+    """Where the search begins if nothing is known: at the goal's own size or batch."""
+    return goal.batch if axis.name == "batch" else min(goal.width, goal.height)
+
+
+def conclude(goal: Goal, trials: Sequence[Trial], forecast: Forecast = no_forecast) -> Result:
     """What the trials so far say about the goal."""
-    winner = fastest.best(goal, trials)
-    settings = winner.settings if winner is not None else goal.first_guess
-    ladder = tuple(
-        RungEdge(rung=rung, edge=largest.edge(goal, rung.settings, trials))
-        for rung in rungs(settings, goal.target)
-        if any(trial.settings == rung.settings for trial in trials)
-    )
+    axes = () if goal.objective is Objective.MEMORY else goal.axes()
+    first, *rest = [_edges(goal, axis, trials, forecast) for axis in axes] or [()]
     return Result(
         goal=goal,
         trials=tuple(trials),
         baseline=fastest.baseline(goal, trials),
-        best=winner,
-        ladder=ladder,
-        complete=next_probe(goal, trials) is None,
+        best=fastest.best(goal, trials, forecast),
+        ladder=first,
+        others=tuple(item for edges in rest for item in edges),
+        skipped=fastest.skipped(goal, trials, forecast),
+        complete=next_probe(goal, trials, forecast) is None,
+    )
+
+
+def _edges(goal: Goal, axis: Axis, trials: Sequence[Trial], forecast: Forecast) -> tuple[RungEdge, ...]:
+    return tuple(
+        RungEdge(
+            rung=rung,
+            edge=largest.edge(goal, rung.settings, trials, axis, forecast),
+            axis=axis.name,
+        )
+        for rung in rungs(_settings(goal, trials, forecast), goal.target)
+        if any(
+            trial.settings == rung.settings and axis.position(extent_of(trial)) is not None
+            for trial in trials
+        )
     )
 
 
@@ -103,6 +138,7 @@ class Study:
 
     goal: Goal
     runner: Runner
+    forecast: Forecast = no_forecast
     time_limit: float | None = None
     on_probe: Callable[[Probe], None] = lambda _probe: None
     on_trial: Callable[[Trial], None] = lambda _trial: None
@@ -111,7 +147,7 @@ class Study:
     def run(self) -> Result:
         """Run to the end. A KeyboardInterrupt goes through; ``conclude`` then tells what was found."""
         started = time.monotonic()
-        while (probe := next_probe(self.goal, self.trials)) is not None:
+        while (probe := next_probe(self.goal, self.trials, self.forecast)) is not None:
             if self.time_limit is not None and time.monotonic() - started > self.time_limit:
                 break
             self.on_probe(probe)
@@ -122,4 +158,4 @@ class Study:
 
     def conclude(self) -> Result:
         """What the trials so far say."""
-        return conclude(self.goal, self.trials)
+        return conclude(self.goal, self.trials, self.forecast)

@@ -23,7 +23,9 @@ def test_the_verdict_stands_first_and_names_both_sides_of_each_edge():
     edge = result.ladder[0].edge
     side, above = edge.works.width, edge.fails.width
     assert (
-        lines[3] == f"Largest, fastest: {side}x{side} ran, {above}x{above} did not (out of memory in decode)."
+        lines[3]
+        == f"Largest, fastest: {side}x{side} ran, {above}x{above} did not (out of memory in decode). "
+        f"Found with {edge.runs} runs; bisection takes {edge.bisection_runs}."
     )
     assert any(line.endswith("<- best") and line.startswith("  bf16, channels_last ") for line in lines)
     assert any(line.endswith("<- default") and line.startswith("  fp32 ") for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from tui.situation import Situation
     from tuner.events import Loaded
     from tuner.lab import Lab
-    from tuner.strategy.goal import Goal
+    from tuner.strategy.goal import Goal, Objective
     from tuner.study import Result
 
 
@@ -38,6 +39,26 @@ def tune(
     max_size: Annotated[
         int, typer.Option("--max-size", min=64, help="Largest side to try, in pixels.")
     ] = 4096,
+    goal: Annotated[
+        str,
+        typer.Option(
+            "--goal", help="speed (and how large), size (how large only), memory (the lowest peak at --size)."
+        ),
+    ] = "speed",
+    aspect: Annotated[
+        list[str] | None,
+        typer.Option("--aspect", help="Shape of the largest picture, width:height; may be given again."),
+    ] = None,
+    all_aspects: Annotated[
+        bool, typer.Option("--all-aspects", help="The largest picture of every usual shape.")
+    ] = False,
+    max_batch: Annotated[
+        int | None,
+        typer.Option("--max-batch", min=2, max=64, help="Also the largest batch at --size, up to this many."),
+    ] = None,
+    lossy: Annotated[
+        bool, typer.Option("--lossy", help="Settings that change the picture beyond rounding may win.")
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     run_limit: Annotated[
         float, typer.Option("--run-limit", min=1, help="Seconds that one run may take.")
@@ -54,9 +75,13 @@ def tune(
     from doctor.errors import EXIT_INTERRUPTED, NotInOrder
     from tui.progress import progress
     from tui.situation import survey
+    from tuner.device_model import device_of_target
+    from tuner.dryrun.client import Oracle
+    from tuner.forecast import DryRunForecast
     from tuner.lab import Bench, Lab
     from tuner.study import Study
 
+    wanted = _wanted(goal, aspect or [], all_aspects=all_aspects)
     situation = survey(model, device, memory, allow_pickle=allow_pickle)
     bench = Bench(
         model=situation.address,
@@ -66,11 +91,19 @@ def tune(
         allow_pickle=allow_pickle,
     )
     interrupted = False
-    with progress() as show, Lab(bench, show.event) as lab:
+    with progress() as show, Oracle() as oracle, Lab(bench, show.event) as lab:
         loaded = _first_load(lab, situation)
-        goal = _goal(situation, loaded, size, steps, batch, step, max_size, run_limit)
+        bounds = _goal(situation, loaded, size, steps, batch, step, max_size, run_limit)
+        bounds = replace(
+            bounds, objective=wanted.objective, shapes=wanted.shapes, lossy=lossy, most_pictures=max_batch
+        )
         study = Study(
-            goal=goal, runner=lab, time_limit=time_limit * 60, on_probe=show.probe, on_trial=show.trial
+            goal=bounds,
+            runner=lab,
+            forecast=DryRunForecast(situation.address, device_of_target(situation.target), oracle.ask),
+            time_limit=time_limit * 60,
+            on_probe=show.probe,
+            on_trial=show.trial,
         )
         try:
             result = study.run()
@@ -82,6 +115,29 @@ def tune(
         raise typer.Exit(EXIT_INTERRUPTED)
     if result.best is None:
         raise NotInOrder(_nothing_worked(result))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is sought, as the options name it."""
+
+    objective: Objective
+    shapes: tuple[tuple[int, int], ...]
+
+
+def _wanted(goal: str, aspects: list[str], *, all_aspects: bool) -> _Wanted:
+    """Read the options. Raises UsageError."""
+    from doctor.errors import UsageError
+    from tuner.strategy.axis import SHAPES, parse_shape
+    from tuner.strategy.goal import Objective
+
+    try:
+        objective = Objective(goal.strip().lower())
+    except ValueError:
+        known = ", ".join(objective.value for objective in Objective)
+        raise UsageError(f"There is no goal '{goal}'; the goals are {known}.") from None
+    named = [parse_shape(text) for text in (*aspects, *(SHAPES if all_aspects else ()))]
+    return _Wanted(objective, tuple(dict.fromkeys(named)) or ((1, 1),))
 
 
 def _first_load(lab: Lab, situation: Situation) -> Loaded:

@@ -1,15 +1,19 @@
-"""fastest: measure diffusers' default, then turn one knob after the other and keep what is really faster."""
+"""fastest: measure diffusers' default, then turn one knob after the other and keep what is really better.
+
+Better is what the goal's objective says: less time per picture, or a lower peak of memory.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from tuner.knobs import KNOBS, is_lossless, refusals
 from tuner.probe import Probe, Purpose, Trial, find
 from tuner.settings import Settings
-from tuner.strategy.goal import Goal
+from tuner.strategy.goal import Forecast, Goal, Objective, no_forecast
 
 NOISE = 0.03
 """Two candidates closer than this share count as equal, and the one measured earlier (the simpler) stays.
@@ -20,22 +24,62 @@ is used where it is larger.
 _REPEAT_SECONDS = 3.0
 """Time for repeats of a short run: a tenth of a second says little about the next one."""
 _MORE_NOISE_THAN_THIS_IS_AN_OUTLIER = 0.10
+_HOPELESS = 1.15
+"""A forecast this many times the budget is not run: predictions of peaks are off by a few percent (docs/plan.md)."""
 
 
-def next_probe(goal: Goal, trials: Sequence[Trial]) -> Probe | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Settings that were not run, since their predicted peak is far above the budget. Bytes."""
+
+    settings: Settings
+    predicted_peak_bytes: int
+
+
+def next_probe(goal: Goal, trials: Sequence[Trial], forecast: Forecast = no_forecast) -> Probe | None:
     """The next setting to measure at the goal's size, or None when every knob was tried and the winner confirmed."""
-    probes = chain(_search(goal, trials), _confirmation(goal, trials))
+    probes = chain(_runnable(goal, trials, forecast), _confirmation(goal, trials, forecast))
     return next((probe for probe in probes if find(trials, probe) is None), None)
 
 
-def best(goal: Goal, trials: Sequence[Trial]) -> Trial | None:
-    """The fastest finished trial so far; the simpler one of equals; None if nothing finished."""
+def best(goal: Goal, trials: Sequence[Trial], forecast: Forecast = no_forecast) -> Trial | None:
+    """The best finished trial so far; the simpler one of equals; None if nothing finished."""
     winner: Trial | None = None
-    for settings in _contenders(goal, trials):
+    for settings in _contenders(goal, trials, forecast):
         trial = _quickest(goal, trials, settings)
-        if trial is not None and (winner is None or is_lossless(settings, winner.settings)):
-            winner = _better(winner, trial)
+        if trial is not None and _may_win(goal, settings, winner):
+            winner = _better(goal, winner, trial)
     return winner
+
+
+def skipped(goal: Goal, trials: Sequence[Trial], forecast: Forecast = no_forecast) -> tuple[Skipped, ...]:
+    """What the search left out because it cannot fit, by the forecast."""
+    left_out = []
+    for probe in _search(goal, trials):
+        peak = _hopeless(goal, probe.settings, forecast)
+        if find(trials, probe) is None and peak is not None:
+            left_out.append(Skipped(settings=probe.settings, predicted_peak_bytes=peak))
+    return tuple(dict.fromkeys(left_out))
+
+
+def _hopeless(goal: Goal, settings: Settings, forecast: Forecast) -> int | None:
+    """The forecast peak where it is so far above the budget that a run would tell nothing new."""
+    if goal.budget is None:
+        return None
+    peak = forecast(settings, goal.width, goal.height, goal.batch)
+    return peak if peak is not None and peak > goal.budget * _HOPELESS else None
+
+
+def _runnable(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> Iterator[Probe]:
+    """The search without what cannot fit; if nothing of it can, all of it: the forecast may be wrong."""
+    probes = list(_search(goal, trials))
+    hopeful = [probe for probe in probes if _hopeless(goal, probe.settings, forecast) is None]
+    yield from hopeful or probes
+
+
+def _may_win(goal: Goal, settings: Settings, over: Trial | None) -> bool:
+    """Whether these settings leave the picture as it is, or need not."""
+    return goal.lossy or over is None or not over.finished or is_lossless(settings, over.settings)
 
 
 def baseline(goal: Goal, trials: Sequence[Trial]) -> Trial | None:
@@ -44,27 +88,32 @@ def baseline(goal: Goal, trials: Sequence[Trial]) -> Trial | None:
     return finished or find(trials, _probe(goal, goal.baseline, Purpose.BASELINE))
 
 
-def _contenders(goal: Goal, trials: Sequence[Trial]) -> tuple[Settings, ...]:
+def _contenders(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> tuple[Settings, ...]:
     """The settings between which the end is decided, the simplest first."""
     winner: Trial | None = None
-    for probe in _search(goal, trials):
+    for probe in _runnable(goal, trials, forecast):
         trial = find(trials, probe)
         if trial is None:
             break
-        if winner is None or not winner.finished or is_lossless(probe.settings, winner.settings):
-            winner = _better(winner, trial)
+        if _may_win(goal, probe.settings, winner):
+            winner = _better(goal, winner, trial)
     if winner is None:
         return ()
     return tuple(dict.fromkeys((goal.baseline, goal.first_guess, winner.settings)))
 
 
-def _confirmation(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
+def _confirmation(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> Iterator[Probe]:
     """Measure the contenders a second time: another program may have been busy during the first.
 
     Being disturbed can only slow a run down, so the quicker of two is nearer to the truth.
     """
-    contenders = [settings for settings in _contenders(goal, trials) if _quickest(goal, trials, settings)]
-    if len(contenders) > 1:
+    contenders = [
+        settings
+        for settings in _contenders(goal, trials, forecast)
+        if _quickest(goal, trials, settings) is not None
+    ]
+    # A peak of memory is the same every time.
+    if len(contenders) > 1 and goal.objective is Objective.SPEED:
         for settings in reversed(contenders):
             yield _probe(goal, settings, Purpose.CONFIRMATION)
 
@@ -98,9 +147,11 @@ def _search(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
     settings = goal.first_guess
     if settings != goal.baseline:
         yield _probe(goal, settings)
-        winner = _better(winner, find(trials, _probe(goal, settings)))
+        winner = _better(goal, winner, find(trials, _probe(goal, settings)))
     if winner is None or not winner.finished:
         yield from _frugal(goal, settings)
+        return
+    if goal.objective is Objective.SIZE:
         return
     seen = {goal.baseline, goal.first_guess}
     for knob in KNOBS:
@@ -111,9 +162,10 @@ def _search(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
             seen.add(candidate)
             probe = _probe(goal, candidate)
             yield probe
-            # A lossy knob is measured for the table; it may not win by changing the picture.
-            if knob.lossless:
-                winner = _better(winner, find(trials, probe)) or winner
+            trial = find(trials, probe)
+            # A lossy knob is measured for the table; unless asked to, it may not win by changing the picture.
+            if knob.lossless or goal.lossy:
+                winner = _better(goal, winner, trial) or winner
 
 
 def _frugal(goal: Goal, settings: Settings) -> Iterator[Probe]:
@@ -128,14 +180,23 @@ def _frugal(goal: Goal, settings: Settings) -> Iterator[Probe]:
             yield _probe(goal, settings)
 
 
-def _better(winner: Trial | None, other: Trial | None) -> Trial | None:
-    """The faster of two trials; within the noise the first one."""
-    if other is None or other.seconds_per_image is None:
+def _better(goal: Goal, winner: Trial | None, other: Trial | None) -> Trial | None:
+    """The better of two trials by the goal's objective; within the noise the first one."""
+    if other is None or (cost := _cost(goal, other)) is None:
         return winner
-    if winner is None or winner.seconds_per_image is None:
+    if winner is None or (best_cost := _cost(goal, winner)) is None:
         return other
-    noise = max(NOISE, *(_noise(trial) for trial in (winner, other)))
-    return other if other.seconds_per_image < winner.seconds_per_image * (1 - noise) else winner
+    noise = NOISE
+    if goal.objective is Objective.SPEED:
+        noise = max(NOISE, *(_noise(trial) for trial in (winner, other)))
+    return other if cost < best_cost * (1 - noise) else winner
+
+
+def _cost(goal: Goal, trial: Trial) -> float | None:
+    """What the objective wants little of; None if the trial did not finish."""
+    if goal.objective is Objective.MEMORY:
+        return None if trial.peak_bytes is None else float(trial.peak_bytes)
+    return trial.seconds_per_image
 
 
 def _noise(trial: Trial) -> float:

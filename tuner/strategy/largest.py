@@ -1,8 +1,7 @@
-"""largest: the largest square resolution of one setting, its edge proven from both sides.
+"""largest: how far one setting reaches along an axis (picture size, pictures per run), proven from both sides.
 
-Peak memory of a generation grows with the number of pixels: two finished runs give a straight line, the
-line gives the size to try next, and real runs close in on the edge from there. A line that is wrong costs
-runs, never the answer.
+Peak memory grows with the number of pixels. A forecast, or a straight line through finished runs, says where to try;
+real runs close in on the edge from there. A forecast that is wrong costs runs, never the answer.
 """
 
 from __future__ import annotations
@@ -15,15 +14,17 @@ from enum import StrEnum
 from doctor.trace import Outcome, Phase
 from tuner.probe import Probe, Purpose, Trial
 from tuner.settings import Settings
-from tuner.strategy.goal import Goal
+from tuner.strategy.axis import Axis
+from tuner.strategy.goal import Forecast, Goal, no_forecast
+from tuner.strategy.memory_law import MemoryLaw, extent_of
 
 _TOO_LONG = (Outcome.TOO_SLOW, Outcome.HUNG)
 _TOO_LONG_RUNS = 2
 """Runs that may hit the time limit: each costs all of it, and a limit of time needs no exact edge."""
 _PATIENCE_SHARE = 0.8
 """Share of a run's time limit to aim at, since times vary more than memory."""
-_GROWTH = 2.0
-"""Largest factor of the side from the first run to the second, before there is a line."""
+_GROWTH = 4.0
+"""Largest factor of the pixels from the first run to the second, before there is a line."""
 
 
 class LimitKind(StrEnum):
@@ -36,58 +37,95 @@ class LimitKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """The largest resolution of one setting: the run that worked, the run that did not, and what stands above."""
+    """The farthest that one setting goes: the run that worked, the run that did not, and what stands above."""
 
     works: Trial
     fails: Trial | None
     limit: LimitKind
+    runs: int = 0
+    """Runs made to find it."""
+    bisection_runs: int = 0
+    """Runs that plain bisection of the whole axis would have made."""
 
 
-def edge(goal: Goal, settings: Settings, trials: Sequence[Trial]) -> Edge | None:
+def edge(
+    goal: Goal,
+    settings: Settings,
+    trials: Sequence[Trial],
+    axis: Axis | None = None,
+    forecast: Forecast = no_forecast,
+) -> Edge | None:
     """The edge as far as the trials show it; None if nothing worked."""
-    view = _Known(goal, settings, trials)
+    view = _Known(goal, settings, axis or goal.square(), trials, forecast)
     if view.works is None:
         return None
-    if view.side(view.works) + goal.step > goal.max_size:
-        return Edge(works=view.works, fails=None, limit=LimitKind.MAX_SIZE)
     fails = view.fails
-    if fails is None or fails.outcome in _TOO_LONG:
-        return Edge(works=view.works, fails=fails, limit=LimitKind.TIME)
-    closed = view.side(fails) - view.side(view.works) <= goal.step
-    return Edge(works=view.works, fails=fails, limit=LimitKind.MEMORY if closed else LimitKind.TIME)
+    if view.low + view.axis.step > view.axis.top:
+        limit, fails = LimitKind.MAX_SIZE, None
+    elif fails is None or fails.outcome in _TOO_LONG:
+        limit = LimitKind.TIME
+    else:
+        closed = (view.high or 0) - view.low <= view.axis.step
+        limit = LimitKind.MEMORY if closed else LimitKind.TIME
+    return Edge(
+        works=view.works,
+        fails=fails,
+        limit=limit,
+        runs=view.runs,
+        bisection_runs=bisection_runs(view.axis, view.low // view.axis.step),
+    )
 
 
-def next_probe(goal: Goal, settings: Settings, trials: Sequence[Trial], start: int) -> Probe | None:
-    """The next size to try, or None when the edge is closed. ``start`` is the side to begin with."""
-    view = _Known(goal, settings, trials)
-    side = _next_side(goal, view, start)
-    if side is None:
+def bisection_runs(axis: Axis, last: int) -> int:
+    """Runs that plain bisection between nothing and the end of the axis makes if the ``last``-th position works."""
+    low, high, runs = 0, axis.top // axis.step + 1, 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if middle <= last else (low, middle)
+        runs += 1
+    return runs
+
+
+def next_probe(
+    goal: Goal,
+    settings: Settings,
+    trials: Sequence[Trial],
+    start: int,
+    axis: Axis | None = None,
+    forecast: Forecast = no_forecast,
+) -> Probe | None:
+    """The next position to try, or None when the edge is closed. ``start`` is where to begin without a forecast."""
+    view = _Known(goal, settings, axis or goal.square(), trials, forecast)
+    position = _next_position(view, start)
+    if position is None:
         return None
-    predicted = view.predict_peak(side)
+    predicted = view.law.peak(position)
+    extent = view.axis.at(position)
     return Probe(
         purpose=Purpose.LARGEST,
         settings=settings,
-        width=side,
-        height=side,
+        width=extent.width,
+        height=extent.height,
+        batch=extent.batch,
         steps=goal.edge_steps,
-        batch=goal.batch,
         limit_seconds=goal.run_limit,
         predicted=None if predicted is None else {"peak_bytes": predicted},
     )
 
 
-def _next_side(goal: Goal, view: _Known, start: int) -> int | None:
-    step, top = goal.step, goal.max_size // goal.step * goal.step
-    low = view.side(view.works) // step * step if view.works else 0
-    high = view.side(view.fails) if view.fails else None
+def _next_position(view: _Known, start: int) -> int | None:
+    step, top = view.axis.step, view.axis.top // view.axis.step * view.axis.step
+    low, high = view.low, view.high
     if view.works is not None and view.too_long >= _TOO_LONG_RUNS:
         return None
     if not view.tried:
-        return max(step, min(top, start // step * step))
+        guess = view.law.edge()
+        patience = view.predict_patience()
+        if guess and patience is not None:
+            guess = min(guess, patience // step * step)
+        return max(step, min(top, guess or start // step * step))
     if low == 0:
-        assert high is not None
-        smaller = high // 2 // step * step
-        return smaller if smaller >= step else None
+        return _downwards(view)
     if high is None:
         return _upwards(view, low, top)
     if high - low <= step:
@@ -95,15 +133,27 @@ def _next_side(goal: Goal, view: _Known, start: int) -> int | None:
     return _between(view, low, high)
 
 
+def _downwards(view: _Known) -> int | None:
+    """Nothing worked yet: where the forecast says, else half of it."""
+    step = view.axis.step
+    assert view.high is not None
+    guess = view.law.edge() if view.failures == 1 else None
+    wanted = guess if guess and guess < view.high else view.high // 2 // step * step
+    if guess and guess >= view.high and view.failures == 1:
+        # The forecast was too high, which a run just below it shows to be near or far off.
+        wanted = view.high - step
+    return wanted if wanted >= step else None
+
+
 def _upwards(view: _Known, low: int, top: int) -> int | None:
-    """No failure yet: jump to where the line says the edge is, and gallop on if it was too timid."""
-    step = view.goal.step
+    """No failure yet: jump to where the law says the edge is, and gallop on if it was too timid."""
+    step = view.axis.step
     patience = view.predict_patience()
     if low >= top or (patience is not None and patience < low + step):
         return None
-    predicted = view.predict_edge()
+    predicted = view.law.edge()
     if predicted is None:
-        wanted = int(low * view.safe_growth())
+        wanted = view.grown(low)
     elif predicted > low:
         wanted = predicted
     else:
@@ -113,86 +163,78 @@ def _upwards(view: _Known, low: int, top: int) -> int | None:
 
 
 def _between(view: _Known, low: int, high: int) -> int:
-    """The edge lies between: trust the line every other time, halve the rest."""
-    step = view.goal.step
-    middle = (low + high) // 2 // step * step
-    predicted = view.predict_edge()
-    # The line is about memory: it says nothing where time stands in the way.
+    """The edge lies between: trust the law every other time, halve the rest."""
+    step = view.axis.step
+    middle = (low // step + high // step) // 2 * step
+    predicted = view.law.edge()
+    # The law is about memory: it says nothing where time stands in the way.
     if predicted is None or view.too_long or view.failures % 2 == 0:
         return min(max(middle, low + step), high - step)
     return min(max(predicted // step * step, low + step), high - step)
 
 
 class _Known:
-    """What the trials of one setting say."""
+    """What the trials of one setting say along one axis."""
 
-    def __init__(self, goal: Goal, settings: Settings, trials: Sequence[Trial]) -> None:
-        self.goal = goal
+    def __init__(
+        self, goal: Goal, settings: Settings, axis: Axis, trials: Sequence[Trial], forecast: Forecast
+    ) -> None:
+        self.goal, self.axis = goal, axis
         mine = [
-            trial
+            (position, trial)
             for trial in trials
             if trial.settings == settings
-            and trial.batch == goal.batch
-            and trial.width == trial.height
             and trial.outcome not in (Outcome.INTERRUPTED, Outcome.REFUSED)
             # A run of the search for speed counts too, if its size is one that this search could have tried.
-            and (trial.purpose is Purpose.LARGEST or trial.width % goal.step == 0)
+            and (position := axis.position(extent_of(trial))) is not None
         ]
-        finished = sorted((trial for trial in mine if trial.finished), key=self.side)
-        failed = sorted((trial for trial in mine if not trial.finished), key=self.side)
-        self.finished = finished
-        self.works = finished[-1] if finished else None
-        above = [trial for trial in failed if self.works is None or self.side(trial) > self.side(self.works)]
-        self.fails = above[0] if above else None
+        mine.sort(key=lambda item: item[0])
+        finished = [item for item in mine if item[1].finished]
+        failed = [item for item in mine if not item[1].finished]
+        self.finished = [trial for _, trial in finished]
+        self.low = finished[-1][0] if finished else 0
+        self.works = self.finished[-1] if finished else None
+        above = next((item for item in failed if item[0] > self.low), None)
+        self.high = above[0] if above else None
+        self.fails = above[1] if above else None
         self.failures = len(failed)
-        self.too_long = sum(trial.outcome in _TOO_LONG for trial in failed)
+        self.too_long = sum(trial.outcome in _TOO_LONG for _, trial in failed)
         self.tried = bool(mine)
+        self.runs = sum(trial.purpose is Purpose.LARGEST for _, trial in mine)
+        self.law = MemoryLaw(goal, settings, axis, self.finished, trials, forecast)
 
-    @staticmethod
-    def side(trial: Trial) -> int:
-        """Side of a square run in pixels."""
-        return trial.width
-
-    def _line(self) -> tuple[float, float] | None:
-        """(bytes at no pixels, bytes per pixel) through the two largest finished runs."""
-        points = [(self.side(trial) ** 2, trial.peak_bytes) for trial in self.finished if trial.peak_bytes]
-        points = sorted(dict(points).items())[-2:]
-        if len(points) < 2:
-            return None
-        (area_1, peak_1), (area_2, peak_2) = points
-        slope = (peak_2 - peak_1) / (area_2 - area_1)
-        return (peak_2 - slope * area_2, slope) if slope > 0 else None
-
-    def predict_peak(self, side: int) -> float | None:
-        """Predicted peak in bytes of a run of that side."""
-        line = self._line()
-        return None if line is None else line[0] + line[1] * side**2
-
-    def predict_edge(self) -> int | None:
-        """Predicted largest side under the budget, rounded down to the step."""
-        line = self._line()
-        if line is None or self.goal.budget is None or self.goal.budget <= line[0]:
-            return None
-        return int(math.sqrt((self.goal.budget - line[0]) / line[1])) // self.goal.step * self.goal.step
-
-    def safe_growth(self) -> float:
-        """Factor of the side that must fit, as far as one run can tell: all of its peak grows with the pixels."""
+    def grown(self, low: int) -> int:
+        """The position with as many more pixels as must fit, as far as one run can tell: all of its peak grows so."""
         peak = self.works.peak_bytes if self.works else None
-        if self.goal.budget is None or not peak:
-            return _GROWTH
-        return min(_GROWTH, math.sqrt(max(1.0, self.goal.budget / peak)))
+        factor = _GROWTH
+        if self.goal.budget is not None and peak:
+            factor = min(_GROWTH, max(1.0, self.goal.budget / peak))
+        return self._with_pixels(self.axis.at(low).pixels * factor)
+
+    def _with_pixels(self, pixels: float) -> int:
+        """The last position with at most that many pixels."""
+        step = self.axis.step
+        low, high = 0, self.axis.top // step + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.axis.at(middle * step).pixels <= pixels else (low, middle)
+        return low * step
 
     def predict_patience(self) -> int | None:
-        """Predicted largest side whose run ends within the time that one run may take."""
-        points = sorted({self.side(trial): self._seconds(trial) for trial in self.finished}.items())[-2:]
+        """Predicted last position whose run ends within the time that one run may take."""
+        points = sorted({extent_of(trial).pixels: self._seconds(trial) for trial in self.finished}.items())[
+            -2:
+        ]
         if len(points) < 2 or any(seconds is None or seconds <= 0 for _, seconds in points):
             return None
-        (side_1, seconds_1), (side_2, seconds_2) = points
+        (pixels_1, seconds_1), (pixels_2, seconds_2) = points
         assert seconds_1 is not None
         assert seconds_2 is not None
         # Work grows at least with the pixels, at most (self-attention) with their square.
-        power = min(4.0, max(2.0, math.log(seconds_2 / seconds_1) / math.log(side_2 / side_1)))
-        return int(side_2 * (_PATIENCE_SHARE * self.goal.run_limit / seconds_2) ** (1 / power))
+        power = min(2.0, max(1.0, math.log(seconds_2 / seconds_1) / math.log(pixels_2 / pixels_1)))
+        return self._with_pixels(
+            pixels_2 * (_PATIENCE_SHARE * self.goal.run_limit / seconds_2) ** (1 / power)
+        )
 
     def _seconds(self, trial: Trial) -> float | None:
         """Duration of the run, had it had the steps of a run at the edge."""
