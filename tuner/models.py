@@ -209,6 +209,24 @@ def builtin_parameters() -> Mapping[str, Mapping[str, int]]:
     return counts
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommended:
+    """What a model's makers recommend where it differs from its pipeline's defaults; None: nothing said."""
+
+    guidance: float | None = None
+    """Classifier-free guidance scale."""
+    steps: int | None = None
+    """Denoising steps."""
+
+
+def recommended(ref: ModelRef) -> Recommended:
+    """For the builtins, from recommended.json with the source of each; nothing for other models."""
+    if ref.kind is not ModelKind.BUILTIN or ref.path is None:
+        return Recommended()
+    said = json.loads((BUILTIN_ROOT / "recommended.json").read_bytes()).get(ref.path.name, {})
+    return Recommended(guidance=said.get("guidance"), steps=said.get("steps"))
+
+
 def weights_bytes(ref: ModelRef, precision: str | None = None) -> int | None:
     """Bytes of the model's weights in ``precision`` ("fp32", "fp16", "bf16"; None: as stored), predicted.
 

@@ -20,6 +20,8 @@ from tiny_model.architecture import MODEL_FOLDER
 from tiny_model.dataset import Question, picture, questions
 from tiny_model.judge import Verdict, judge
 
+from tuner.models import recommended, resolve
+
 SHEET_PROMPTS = (
     "a large red circle on a blue background",
     "a yellow star on a purple background",
@@ -89,7 +91,7 @@ def text(groups: dict[str, Any]) -> Iterable[str]:
                 yield f"  {field.replace('_', ' '):28} {right:4} right, {100 * right / prompts:5.1f} %"
 
 
-def contact_sheet(pipeline: Any, steps: int, seed: int) -> Image.Image:
+def contact_sheet(pipeline: Any, steps: int, guidance: float, seed: int) -> Image.Image:
     """Twelve pictures with their prompts, four in a row; nothing is picked by hand, every picture has the same seed."""
     side, gap, columns = 128, 12, 4
     rows = len(SHEET_PROMPTS) // columns
@@ -99,7 +101,7 @@ def contact_sheet(pipeline: Any, steps: int, seed: int) -> Image.Image:
     for index, prompt in enumerate(SHEET_PROMPTS):
         x = gap + index % columns * (tile + gap)
         y = gap + index // columns * (tile + _CAPTION + gap)
-        image = Image.fromarray(draw(pipeline, prompt, seed, steps))
+        image = Image.fromarray(draw(pipeline, prompt, seed, steps, guidance))
         sheet.paste(image.resize((tile, tile), Image.Resampling.LANCZOS), (x, y))
         first, second = _halves(prompt)
         pencil.text((x, y + tile + 2), first, fill="black")
@@ -120,7 +122,12 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=MODEL_FOLDER)
     parser.add_argument("--prompts", type=int, default=200)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, help="default: the pipeline's own")
+    parser.add_argument(
+        "--guidance",
+        type=float,
+        default=recommended(resolve("builtin:tiny")).guidance,
+        help="guidance scale (default: %(default)s, as sdoctor draws with it)",
+    )
     parser.add_argument("--json", type=Path, help="write the figures and every verdict here")
     parser.add_argument("--sheet", type=Path, help="write a contact sheet of 12 pictures here")
     options = parser.parse_args()
@@ -153,7 +160,7 @@ def main() -> None:
         }
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if options.sheet:
-        contact_sheet(pipeline, options.steps, seed=1).save(options.sheet, optimize=True)
+        contact_sheet(pipeline, options.steps, options.guidance, seed=1).save(options.sheet, optimize=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ CALLS = [
     (("tune", "--device", "cuda:7"), 2, "The device 'cuda:7' cannot be used"),
     (("tune", "--device", "toaster"), 2, "'toaster' is not a device"),
     (("tune", "--size", "huge"), 2, "'huge' is not a picture size"),
+    (("tune", "--goal", "beauty"), 2, "There is no goal 'beauty'; the goals are speed, size, memory."),
+    (("tune", "--aspect", "wide"), 2, "'wide' is not a shape; write width:height, for example 16:9."),
     (("generate",), 2, "There is nothing to draw"),
     (("generate", "  "), 2, "The prompt is empty."),
     (("generate", "--prompt-file", "nowhere.txt"), 2, "The prompt file nowhere.txt does not exist."),

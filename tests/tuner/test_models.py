@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from doctor.errors import UsageError
-from tuner.models import ModelKind, builtin_names, resolve, slug, weights_bytes
+from tuner.models import (
+    BUILTIN_ROOT,
+    ModelKind,
+    ModelRef,
+    Recommended,
+    builtin_names,
+    recommended,
+    resolve,
+    slug,
+    weights_bytes,
+)
 from tuner.weightfiles import UnreadableWeights, read_header
 
 WIDTH = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8}
@@ -213,3 +223,17 @@ def test_slugs_are_file_names_and_tell_models_apart(tmp_path):
     first = slug(resolve(str(write_weights(tmp_path / "a" / "My Model.safetensors", a=("F16", (1,))))))
     second = slug(resolve(str(write_weights(tmp_path / "b" / "My Model.safetensors", a=("F16", (1,))))))
     assert first.startswith("my-model-") and first != second
+
+
+def test_recommendations_are_for_builtins_that_exist() -> None:
+    said = json.loads((BUILTIN_ROOT / "recommended.json").read_bytes())
+    assert set(said) <= set(builtin_names())
+    for name, values in said.items():
+        assert values["source"]
+        found = recommended(resolve(f"builtin:{name}"))
+        assert found.guidance == values["guidance"]
+        assert found.steps == values["steps"]
+
+
+def test_for_other_models_nothing_is_recommended(tmp_path: Path) -> None:
+    assert recommended(ModelRef(kind=ModelKind.HUB, name="owner/name")) == Recommended()

@@ -13,7 +13,7 @@ from typing import Any
 from doctor.trace import Phase
 from tuner.events import Apply, Finished, Generate, Load, Loaded, PhaseEnded, PhaseStarted, Pulse, Stepped
 from tuner.knobs import apply_in_place, apply_settings, read_setup
-from tuner.models import resolve, weights_bytes
+from tuner.models import Recommended, recommended, resolve, weights_bytes
 from tuner.settings import Request, Settings
 from tuner.worker.allocator import weights_in_their_own_mappings
 from tuner.worker.budget import bare_data, set_budget
@@ -45,6 +45,7 @@ class Session:
         self._model = ""
         self._model_remarks: tuple[str, ...] = ()
         self._loaded: Loaded | None = None
+        self._recommended = Recommended()
         self.phase: Phase | None = None
         self._working = threading.Event()
         threading.Thread(target=self._beat, name="pulse", daemon=True).start()
@@ -59,6 +60,7 @@ class Session:
         started = time.perf_counter()
         reference = resolve(command.model, allow_pickle=command.allow_pickle)
         import_classes(reference)
+        self._recommended = recommended(reference)
         self._meter = meter_for(command.device)
         self._device, self._settings, self._model = command.device, command.settings, command.model
         bare = bare_data()
@@ -88,7 +90,7 @@ class Session:
             weights_bytes=info.weights_bytes,
             size_factor=info.size_factor,
             native_size=info.native_size,
-            default_steps=info.default_steps,
+            default_steps=self._recommended.steps or info.default_steps,
             seconds=time.perf_counter() - started,
         )
         self._channel.send(self._loaded)
@@ -142,8 +144,9 @@ class Session:
             "generator": [torch.Generator("cpu").manual_seed(request.seed + n) for n in range(request.batch)],
         }
         accepted = inspect.signature(type(self._pipe).__call__).parameters
-        if request.guidance is not None:
-            arguments["guidance_scale"] = request.guidance
+        guidance = self._guidance(request)
+        if guidance is not None:
+            arguments["guidance_scale"] = guidance
         if request.negative_prompt is not None and "negative_prompt" in accepted:
             arguments["negative_prompt"] = [request.negative_prompt] * request.batch
         if "use_resolution_binning" in accepted:
@@ -160,6 +163,10 @@ class Session:
                 raise
         return list(images)
 
+    def _guidance(self, request: Request) -> float | None:
+        """What was asked for, else what the model's makers recommend; None leaves the pipeline's own default."""
+        return self._recommended.guidance if request.guidance is None else request.guidance
+
     def _save(self, images: list[Any], command: Generate, seconds: float) -> None:
         request = command.request
         for number, (image, path) in enumerate(zip(images, command.outputs, strict=True)):
@@ -172,7 +179,7 @@ class Session:
                 "width": request.width,
                 "height": request.height,
                 "steps": request.steps,
-                "guidance": request.guidance,
+                "guidance": self._guidance(request),
                 "settings": {name: getattr(self._settings, name) for name in self._settings.__slots__},
                 "setup": self._loaded.setup if self._loaded else {},
                 "device": self._device,
