@@ -35,7 +35,9 @@ _BEST = {
 }
 
 
-def as_document(result: Result, model: str, fingerprint: Fingerprint, profile: Path | None) -> str:
+def as_document(
+    result: Result, model: str, fingerprint: Fingerprint, profile: Path | None, resumed_trials: int = 0
+) -> str:
     """The JSON document of ``sdoctor tune --json``."""
 
     def pair(trial: Trial | None) -> dict[str, object] | None:
@@ -47,6 +49,7 @@ def as_document(result: Result, model: str, fingerprint: Fingerprint, profile: P
         "fingerprint": fingerprint,
         "budget_bytes": result.goal.budget,
         "complete": result.complete,
+        "resumed_trials": resumed_trials,
         "largest": _largest(result.largest),
         "ladder": [_largest(item) for item in result.ladder if item.edge is not None],
         "other_edges": [_largest(item) for item in result.others if item.edge is not None],

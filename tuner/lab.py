@@ -11,6 +11,7 @@ from typing import Self
 from doctor.trace import Outcome
 from tuner.events import Apply, Command, Event, Failed, Generate, Load, Loaded
 from tuner.knobs import needs_fresh_worker
+from tuner.memory_back import FreeBytes, free_bytes_of, wait_until_back
 from tuner.probe import MOST_RUNS, Probe, TraceFold, Trial, trial_of
 from tuner.runner import Limits, Worker
 from tuner.settings import Request, Settings
@@ -45,7 +46,10 @@ class Lab:
         bench: Bench,
         on_event: Callable[[Event], None] = lambda _event: None,
         start_worker: Callable[[], Worker] = Worker,
+        free_bytes: FreeBytes | None = None,
     ) -> None:
+        self._free_bytes = free_bytes or free_bytes_of(bench.device)
+        self._free_before: int | None = None
         self._bench = bench
         self._on_event = on_event
         self._start_worker = start_worker
@@ -63,9 +67,10 @@ class Lab:
         self.close()
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker, and wait until its memory is back: the next trial must not pay for this one."""
         if self._worker is not None:
             self._worker.close()
+            wait_until_back(self._free_bytes, self._free_before)
         self._worker = self._loaded = None
 
     def load(self, settings: Settings) -> Loaded | Failed:
@@ -76,6 +81,7 @@ class Lab:
             if not needs_fresh_worker(self._settings, settings):
                 return self._ask(Apply(settings=settings), settings)
         self.close()
+        self._free_before = self._free_bytes()
         self._worker = self._start_worker()
         bench = self._bench
         return self._ask(
