@@ -55,9 +55,7 @@ class Oracle:
     def ask(self, question: Ask) -> Answer:
         """The prediction before any device is known. Raises Refused."""
         # Offload and threads leave the work of the models as it is.
-        question = replace(
-            question, settings=question.settings.but(offload="none", threads=None, compile="none")
-        )
+        question = replace(question, settings=question.settings.as_the_models_see_them())
         if question not in self._known:
             self._known[question] = self._stored(question) or self._fresh(question)
         return self._known[question]
