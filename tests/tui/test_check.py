@@ -176,18 +176,22 @@ def test_save_facts(tmp_path: Path) -> None:
     ("arguments", "content", "says"),
     [
         (("--only", "nonsense"), None, "no check and no finding called 'nonsense'"),
-        (("--from", "nowhere.json"), None, "'nowhere.json' cannot be read (No such file or directory)"),
+        (("--from", "nowhere.json"), None, "There is no file 'nowhere.json'"),
         (
             ("--from", "-"),
             b"It does not work, please help.",
-            "'standard input' is not a report that sdoctor can read",
+            "Standard input is not a report that sdoctor can read: it names no version",
         ),
         (("--from", "-"), b"{}", "not a report"),
         (("--from", "-"), b'{"schema": "other/1"}', "'other/1'"),
         (("--from", "-"), b'{"schema": "sdoctor.check/1"}', "not a report"),
         (("--from", "-"), b'{"schema": "sdoctor.facts/1", "gpus": 3}', "not a report"),
         (("--from", "-"), b"\xff\xfe\x00", "not a report"),
-        (("--from", "-"), b"", "not a report"),
+        (("--from", "-"), b" \n", "it is empty"),
+        (("--from", "-"), b"\x7fELF\x02\x01\x01" + b"\0\x03" * 40, "it is not text"),
+        (("--from", "/"), None, "'/' is a folder"),
+        (("--only", "vran"), None, "did you mean vram"),
+        (("--skip", "oom-to-big"), None, "did you mean oom-too-big?"),
     ],
 )
 def test_misuse_is_one_clear_sentence(arguments: tuple[str, ...], content: bytes | None, says: str) -> None:
