@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doctor.compat import CU126, CU130, WheelIndex, wheel_index
+from doctor.compat import CU126, CU130, WheelIndex, driver_floor, wheel_index
 from doctor.facts import Facts, Gpu
 from doctor.finding import Remedy
 
@@ -68,8 +68,28 @@ def torch_from(index: WheelIndex, facts: Facts) -> Remedy:
 
 
 def torch_for_cards(facts: Facts, gpus: tuple[Gpu, ...]) -> Remedy:
-    """The torch that runs on all of ``gpus`` with the driver that is installed, or the driver update it
-    needs."""
+    """The torch that runs on all of ``gpus``: with the driver that is installed, or after the update that it needs."""
+    remedy = torch_for_driver(facts, gpus)
+    if remedy is not None:
+        return remedy
+    oldest = min(gpu.capability for gpu in gpus if gpu.capability is not None)
+    index = wheel_index(oldest, None, facts.host.os)
+    if index is None:
+        return Remedy(
+            "No current torch build has code for this card: compute on the processor, or use a newer card."
+        )
+    cuda = "13.0" if index is CU130 else "12.6"
+    windows = "Windows" if facts.host.wsl else facts.host.os
+    update = driver_update(facts, driver_floor(cuda, windows) or "")
+    then = torch_from(index, facts)
+    return Remedy(
+        f"The driver comes first, for no current torch runs on it. {update.text} Then: {then.text}",
+        (*update.commands, *then.commands),
+    )
+
+
+def torch_for_driver(facts: Facts, gpus: tuple[Gpu, ...]) -> Remedy | None:
+    """The torch that runs on all of ``gpus`` with the driver that is installed; None if there is none."""
     capabilities = [gpu.capability for gpu in gpus if gpu.capability is not None]
     if not capabilities:
         return Remedy(
@@ -87,7 +107,7 @@ def torch_for_cards(facts: Facts, gpus: tuple[Gpu, ...]) -> Remedy:
     oldest, newest = min(capabilities), max(capabilities)
     index = wheel_index(oldest, facts.driver.version, facts.host.os)
     if index is None:
-        return driver_update(facts, "525.60.13" if facts.host.os != "Windows" else "528.33")
+        return None
     if newest >= (10, 0) and index is CU126:
         return Remedy(
             text="No current torch build serves both the oldest and the newest of these cards: use two "
