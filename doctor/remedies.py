@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doctor.compat import CU126, CU130, WheelIndex, driver_floor, wheel_index
+from doctor.compat import CU126, CU130, WheelIndex, driver_floor, minor_release, wheel_index
 from doctor.facts import Facts, Gpu
 from doctor.finding import Remedy
 
@@ -15,6 +15,9 @@ ROCM_INDEX = f"{TORCH_INDEX}/rocm7.2"
 """ROCm builds of torch 2.11 to 2.15 (github.com/pytorch/test-infra, tools/scripts/generate_binary_build_matrix.py,
 ROCM_ARCHES). Every ROCm release has an index of its own and there is none for "the newest": this is the one place
 that names it."""
+_OLDEST_PYTHON = (3, 10)
+"""Of the builds in the indexes that the remedies name (pypi.org/project/torch, Requires-Python since 2.9)."""
+
 XPU_INDEX = f"{TORCH_INDEX}/xpu"
 
 
@@ -59,11 +62,22 @@ def torch_from(index: WheelIndex, facts: Facts) -> Remedy:
     names = " ".join(together)
     return Remedy(
         text=f"Replace torch by a build from the index {index.name} ({index.note}). "
-        "Uninstall first: pip would call the installed one good enough.",
+        f"Uninstall first: pip would call the installed one good enough.{_python_first(facts)}",
         commands=(
             f"{pip_of(facts)} uninstall -y {names}",
             f"{pip_of(facts)} install {names} --index-url {index.url}",
         ),
+    )
+
+
+def _python_first(facts: Facts) -> str:
+    """What has to be said first where the Python of the facts is too old for the builds of an index."""
+    have = minor_release(facts.python.version)
+    if have is None or have >= _OLDEST_PYTHON:
+        return ""
+    return (
+        f" This Python ({have[0]}.{have[1]}) is too old for them: make a new virtual environment with Python 3.11, 3.12 "
+        "or 3.13 first, and run the commands there."
     )
 
 

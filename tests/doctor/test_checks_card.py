@@ -82,6 +82,13 @@ def test_cpu_only_torch_beside_an_old_driver_needs_the_driver_first() -> None:
     assert commands(finding).endswith("install torch --index-url https://download.pytorch.org/whl/cu130")
 
 
+def test_an_old_python_needs_a_new_environment_first() -> None:
+    facts = changed(replace(HEALTHY, torch=torch("1.8.1+cpu", None)), python={"version": "3.8.16"})
+    finding = ask(torch_build.CHECK, facts)["cpu-only-torch"]
+    assert finding.remedy
+    assert "This Python (3.8) is too old" in finding.remedy.text
+
+
 def test_cpu_only_torch_beside_a_card_that_no_build_serves() -> None:
     facts = with_gpu(replace(HEALTHY, torch=torch("2.13.0+cpu", None)), name="Tesla K80", capability=(3, 7))
     finding = ask(torch_build.CHECK, facts)["cpu-only-torch"]
