@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +70,7 @@ class Bench:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.writer: subprocess.Popen[bytes]
         self.plan = home / "plan-folder"
         self.plan.mkdir()
 
@@ -81,7 +82,7 @@ class Bench:
 
     def start(
         self, *arguments: str, before: Callable[[], None] | None = None, harmed: bool = False
-    ) -> subprocess.Popen[str]:
+    ) -> subprocess.Popen[bytes]:
         """A running ``sdoctor`` in a process of its own."""
         places = [str(ROOT / "tests" / "fault_injection")] if harmed else []
         environment = {
@@ -91,16 +92,27 @@ class Bench:
         }
         if harmed:
             environment["FAULTS"] = str(self.plan)
-        return subprocess.Popen(
-            [sys.executable, "-P", "-c", "from tui.cli import main; main()", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            cwd=self.home,
-            preexec_fn=before,
-        )
+        # Files and no pipes: nobody reads while the study is watched, and a full pipe would stop it.
+        with (self.home / "answer").open("wb") as answer, (self.home / "talk").open("wb") as talk:
+            # Through another program, which the limits of the study do not bind.
+            self.writer = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=answer)
+            assert self.writer.stdin is not None
+            study = subprocess.Popen(
+                [sys.executable, "-P", "-c", "from tui.cli import main; main()", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=self.writer.stdin,
+                stderr=talk,
+                env=environment,
+                cwd=self.home,
+                preexec_fn=before,
+            )
+            self.writer.stdin.close()
+            return study
+
+    def said(self) -> tuple[str, str]:
+        """What the study wrote last on standard output and on standard error."""
+        self.writer.wait(10)
+        return (self.home / "answer").read_text(), (self.home / "talk").read_text()
 
     def journal(self) -> Path | None:
         """The newest journal."""
@@ -123,7 +135,7 @@ class Ending:
     orphans: int
 
 
-def end(study: subprocess.Popen[str]) -> Ending:
+def end(bench: Bench, study: subprocess.Popen[bytes]) -> Ending:
     """Wait for the end of a study, watching which processes it has."""
     family: dict[int, psutil.Process] = {}
     with contextlib.suppress(psutil.Error):
@@ -134,7 +146,8 @@ def end(study: subprocess.Popen[str]) -> Ending:
                 study.wait(0.3)
             if len(family) > 200:
                 raise RuntimeError("the study starts processes without end")
-    output, said = study.communicate()
+    study.wait()
+    output, said = bench.said()
     document = json.loads(output) if output.strip() else {}
     return Ending(study.returncode, document, said, orphans(family.values()))
 
@@ -148,7 +161,7 @@ def orphans(family: Sequence[psutil.Process]) -> int:
 def worker_rows(bench: Bench, faults: Sequence[tuple[str, str]]) -> list[Row]:
     """A study whose workers, from the second on, die one after the other."""
     bench.faults([fault for fault, _ in faults])
-    ending = end(bench.start(*STUDY, harmed=True))
+    ending = end(bench, bench.start(*STUDY, harmed=True))
     trials = ending.document.get("trials", [])
     failed = [trial for trial in trials if trial["outcome"] != "finished"]
     lost = len(trials) - bench.trials()
@@ -181,8 +194,6 @@ def kill_the_parent(bench: Bench, after: int, signal_number: int) -> Row:
     family = psutil.Process(running.pid).children(recursive=True)
     running.send_signal(signal_number)
     running.wait(60)
-    for pipe in (running.stdout, running.stderr):
-        pipe.close()
     name = signal.Signals(signal_number).name
     kept = bench.trials()
     happened = f"{len(family)} child process(es) end with it, {kept} trial(s) are in the journal"
@@ -191,7 +202,7 @@ def kill_the_parent(bench: Bench, after: int, signal_number: int) -> Row:
 
 def resumed(bench: Bench, fault: str, expected: int, words: str) -> Row:
     """Go on with a study; ``expected`` trials must have been kept."""
-    ending = end(bench.start(*STUDY, "--resume"))
+    ending = end(bench, bench.start(*STUDY, "--resume"))
     kept = ending.document.get("resumed_trials", 0)
     happened = f"--resume keeps {kept} trial(s) and completes the study"
     as_due = ending.code == 0 and ending.document.get("complete") and words in ending.said
@@ -225,7 +236,7 @@ def full_disk(bench: Bench) -> Row:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
-    ending = end(bench.start(*STUDY, before=limit))
+    ending = end(bench, bench.start(*STUDY, before=limit))
     told = ending.said.count("cannot be written")
     happened = f"the study completes and prints its answer, told {told} time(s) about the journal"
     answered = bool(ending.document.get("complete")) and bool(ending.document.get("best"))
@@ -238,29 +249,28 @@ def corrupt_profile(bench: Bench) -> Row:
     paths = list((bench.home / "data" / "profiles").glob("*.json"))
     for path in paths:
         path.write_bytes(b'{"schema": "sdoctor.profile/1", "model"')
-    ending = end(bench.start(*STUDY, "--resume"))
+    ending = end(bench, bench.start(*STUDY, "--resume"))
     whole = bool(paths) and all(json.loads(path.read_text())["best"] for path in paths)
     happened = "tuning again replaces it with a whole one"
     as_due = whole and ending.code == 0 and "Traceback" not in ending.said
     return Row("profile: rubbish", happened, ending.orphans, 0, as_due)
 
 
-def rows(folder: Path, *, fast: bool) -> list[Row]:
-    """All rows of the table; ``fast`` a few of them."""
+def rows(folder: Path, *, fast: bool) -> Iterator[Row]:
+    """All rows of the table, as they are done; ``fast`` a few of them."""
     bench = Bench(folder)
-    found = worker_rows(bench, WORKER_FAULTS[:2] if fast else WORKER_FAULTS[:3])
+    yield from worker_rows(bench, WORKER_FAULTS[:2] if fast else WORKER_FAULTS[:3])
     if not fast:
-        found += worker_rows(bench, WORKER_FAULTS[3:6])
-        found += worker_rows(bench, WORKER_FAULTS[6:])
-    found.append(kill_the_parent(bench, 2, signal.SIGKILL))
-    found.append(torn(bench))
+        yield from worker_rows(bench, WORKER_FAULTS[3:6])
+        yield from worker_rows(bench, WORKER_FAULTS[6:])
+    yield kill_the_parent(bench, 2, signal.SIGKILL)
+    yield torn(bench)
     if fast:
-        return found
-    found.append(corrupt(bench))
-    found.append(corrupt_profile(bench))
-    found.append(kill_the_parent(bench, 1, signal.SIGINT))
-    found.append(full_disk(bench))
-    return found
+        return
+    yield corrupt(bench)
+    yield corrupt_profile(bench)
+    yield kill_the_parent(bench, 1, signal.SIGINT)
+    yield full_disk(bench)
 
 
 def main() -> int:
@@ -269,12 +279,13 @@ def main() -> int:
     parser.add_argument("--fast", action="store_true", help="only a few of the faults")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sdoctor-faults-") as name:
-        found = rows(Path(name), fast=options.fast)
-    print("| fault | what happened | orphans | lost |")
-    print("|---|---|---|---|")
-    for row in found:
-        print(row.text())
-    return 0 if all(row.good for row in found) else 1
+        print("| fault | what happened | orphans | lost |")
+        print("|---|---|---|---|")
+        good = True
+        for row in rows(Path(name), fast=options.fast):
+            print(row.text(), flush=True)
+            good = good and row.good
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
