@@ -12,7 +12,9 @@ PIP = "python -m pip"
 DRIVER_PAGE = "https://www.nvidia.com/drivers"
 TORCH_INDEX = "https://download.pytorch.org/whl"
 ROCM_INDEX = f"{TORCH_INDEX}/rocm7.2"
-"""ROCm builds of torch 2.11 to 2.15 (pytorch/test-infra tools/scripts/generate_binary_build_matrix.py)."""
+"""ROCm builds of torch 2.11 to 2.15 (github.com/pytorch/test-infra, tools/scripts/generate_binary_build_matrix.py,
+ROCM_ARCHES). Every ROCm release has an index of its own and there is none for "the newest": this is the one place
+that names it."""
 XPU_INDEX = f"{TORCH_INDEX}/xpu"
 
 

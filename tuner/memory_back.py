@@ -19,7 +19,7 @@ def free_bytes_of(device: str) -> FreeBytes:
     """How to read what is free on ``device``: the host's available memory, or the driver's free bytes."""
     if device == "cpu":
         return available_bytes
-    from doctor.telemetry.sources import GpuSource
+    from doctor.telemetry.gpu import GpuSource
 
     source = GpuSource()
     index = int(device.partition(":")[2] or 0)
