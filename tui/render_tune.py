@@ -25,6 +25,7 @@ _OUTCOMES = {
     Outcome.CRASHED: "crashed",
     Outcome.REFUSED: "refused",
     Outcome.INTERRUPTED: "interrupted",
+    Outcome.REJECTED: "picture rejected",
 }
 
 
@@ -93,6 +94,11 @@ def as_table(result: Result, model: str, target: Target, profile: Path | None) -
     if any(trial.purpose.value == "largest" for trial in result.trials):
         lines += ["", "Sizes tried (measured):", _row("settings", "size", "s/image", "peak", "outcome")]
         lines += [_size_row(trial) for trial in result.trials if trial.purpose.value == "largest"]
+    lines += [
+        f"Rejected: {trial.settings.text()}: {trial.message}"
+        for trial in result.trials
+        if trial.outcome is Outcome.REJECTED
+    ]
     remarks = sorted({remark for trial in result.trials for remark in trial.remarks})
     lines += [f"Note: {remark}." for remark in remarks]
     if not result.complete:

@@ -47,6 +47,10 @@ class Notebook:
     _say: Say = lambda _sentence: None
     _troubled: bool = False
 
+    def pictures(self) -> Path | None:
+        """Where the study's reference picture is kept beside the journal; None without a journal."""
+        return None if self.path is None else self.path.with_suffix(".pictures")
+
     def take(self, probe: Probe) -> Trial | None:
         """The kept trial of this probe, once: a probe that is repeated on purpose meets the next one."""
         for index, trial in enumerate(self.kept):

@@ -84,6 +84,7 @@ def tune(
     from tuner.device_model import device_of_target
     from tuner.dryrun.client import Oracle
     from tuner.forecast import DryRunForecast
+    from tuner.keeping import gate_of
     from tuner.lab import Bench, Lab
     from tuner.question import Question
     from tuner.resuming import Journalled, open_notebook
@@ -117,7 +118,13 @@ def tune(
         allow_pickle=allow_pickle,
     )
     interrupted = False
-    with notebook, progress() as show, Oracle() as oracle, Lab(bench, show.event) as lab:
+    with (
+        notebook,
+        progress() as show,
+        Oracle() as oracle,
+        gate_of(notebook) as gate,
+        Lab(bench, show.event, gate=gate) as lab,
+    ):
         loaded = _first_load(lab, situation)
         bounds = _goal(situation, loaded, size, steps, batch, step, max_size, run_limit)
         bounds = replace(
@@ -140,6 +147,7 @@ def tune(
             result = study.run()
             if result.complete:
                 notebook.finish()
+                gate.clear()
         except KeyboardInterrupt:
             interrupted = True
             result = study.conclude()

@@ -187,7 +187,7 @@ class _Known:
             (position, trial)
             for trial in trials
             if trial.settings == settings
-            and trial.outcome not in (Outcome.INTERRUPTED, Outcome.REFUSED)
+            and trial.outcome not in (Outcome.INTERRUPTED, Outcome.REFUSED, Outcome.REJECTED)
             # A run of the search for speed counts too, if its size is one that this search could have tried.
             and (position := axis.position(extent_of(trial))) is not None
         ]
