@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from doctor.errors import UsageError
 from tuner.knobs import KNOBS, refusals
+from tuner.plan_weights import WEIGHTS
 from tuner.settings import Settings, setting_names
 from tuner.target import Target
 
@@ -16,7 +17,7 @@ BACKENDS = (
     "_sage_qk_int8_pv_fp16_triton",
 )  # fmt: skip
 _COMPILERS = ("none", "inductor", "openvino")
-_WEIGHTS = ("native", "int8", "fp8", "nf4")
+
 # These kernels have no float32 version (flash-attn, sageattention; cuDNN's attention is for 16 bits).
 _HALF_ONLY = ("flash", "sage", "_flash", "_sage", "_native_cudnn", "_native_flash", "aiter")
 
@@ -40,7 +41,7 @@ def values_of(name: str) -> tuple[str, ...]:
     if name == "compile":
         return _COMPILERS
     if name == "weights":
-        return _WEIGHTS
+        return WEIGHTS
     known = next((knob.values for knob in KNOBS if knob.name == name), ())
     return (*known, *BACKENDS) if name == "attention" else known
 
