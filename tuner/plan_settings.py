@@ -5,11 +5,11 @@ from __future__ import annotations
 from doctor.errors import UsageError
 from tuner.knobs import KNOBS, refusals
 from tuner.knobs.backends import BACKENDS, HALF_ONLY
+from tuner.plan_weights import WEIGHTS
 from tuner.settings import Settings, setting_names
 from tuner.target import Target
 
 _COMPILERS = ("none", "inductor", "openvino")
-_WEIGHTS = ("native", "int8", "fp8", "nf4")
 
 
 def check_settings(settings: Settings, target: Target) -> None:
@@ -31,7 +31,7 @@ def values_of(name: str) -> tuple[str, ...]:
     if name == "compile":
         return _COMPILERS
     if name == "weights":
-        return _WEIGHTS
+        return WEIGHTS
     return next((knob.values for knob in KNOBS if knob.name == name), ())
 
 

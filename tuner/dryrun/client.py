@@ -22,7 +22,7 @@ from tuner.models import resolve
 
 _LIBRARIES = ("sdoctor", "torch", "diffusers", "transformers", "accelerate")
 # Raised whenever the meaning of an answer changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Refused(NotInOrder):
@@ -129,7 +129,9 @@ class Oracle:
             for file in sorted(path.rglob("*.json")):
                 digest.update(str(file.relative_to(path)).encode() + file.read_bytes())
         engine = Path(__file__).parent
-        for file in sorted((*engine.glob("*.py"), *engine.parent.glob("knobs/*.py"))):
+        for file in sorted(
+            (*engine.glob("*.py"), *engine.parent.glob("knobs/*.py"), *engine.parent.glob("plan_weights.py"))
+        ):
             digest.update(file.read_bytes())
         return digest.hexdigest()
 
