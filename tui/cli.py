@@ -14,6 +14,7 @@ from doctor.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USAGE, SdoctorErro
 from tui.commands.check import check
 from tui.commands.explain import explain
 from tui.commands.generate import generate
+from tui.commands.monitor import monitor
 from tui.commands.plan import plan
 from tui.commands.tune import tune
 from tui.say import say
@@ -31,6 +32,7 @@ app.command()(explain)
 app.command()(plan)
 app.command()(tune)
 app.command()(generate)
+app.command()(monitor)
 
 
 def _version(wanted: bool) -> None:

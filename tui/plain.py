@@ -6,6 +6,8 @@ import sys
 import threading
 
 from doctor.sizes import gib
+from tui.render_monitor import verdict_lines
+from tui.watching import Watch
 from tuner.events import Event, Loaded, PhaseEnded, Stepped
 from tuner.generation import Generation
 from tuner.probe import TraceFold
@@ -18,9 +20,12 @@ def run_plain(generation: Generation, notes: tuple[str, ...], *, quiet: bool) ->
         say.line(note)
     fold = TraceFold()
 
+    watch = Watch(generation.pid, generation.device)
+
     def follow() -> None:
         for event in generation.events():
             fold.add(event)
+            watch.event(event)
             say.event(event)
 
     failure: list[BaseException] = []
@@ -33,15 +38,19 @@ def run_plain(generation: Generation, notes: tuple[str, ...], *, quiet: bool) ->
 
     # In a thread of its own, so that Ctrl-C reaches this one at any time and the stream is read to its end.
     thread = threading.Thread(target=guarded, name="generation")
-    thread.start()
-    while thread.is_alive():
-        try:
-            thread.join(0.2)
-        except KeyboardInterrupt:
-            say.line("Stopping after this step ...")
-            generation.interrupt()
+    with watch:
+        thread.start()
+        while thread.is_alive():
+            try:
+                thread.join(0.2)
+            except KeyboardInterrupt:
+                say.line("Stopping after this step ...")
+                generation.interrupt()
     if failure:
         raise failure[0]
+    verdicts = watch.verdicts()
+    for line in verdict_lines(verdicts[:1]) if verdicts else ():
+        say.line(line)
     return fold
 
 
