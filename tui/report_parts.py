@@ -63,7 +63,7 @@ def verdict(report: Report) -> tuple[Severity, str]:
     if warnings:
         return Severity.WARNING, f"No error found; {count(warnings, 'warning')}."
     if not report.findings:
-        return Severity.UNKNOWN, "Nothing was found to judge."
+        return Severity.OK, "The checks that were asked found nothing."
     if report.count(Severity.UNKNOWN):
         return Severity.OK, "No error found in what could be read."
     return Severity.OK, "No error found."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from doctor.errors import UsageError
 from doctor.sizes import gib
+from tui.say import say
 
 if TYPE_CHECKING:
     from doctor.facts import Facts
@@ -36,7 +37,7 @@ def facts_from(source: str) -> Facts:
     if not excerpt.skipped:
         return facts
     kept = f"only the beginning and the end ({gib(len(excerpt.content))}) were read, {gib(excerpt.skipped)} between were not"
-    sys.stderr.write(f"sdoctor: {name} is long: {kept}.\n")
+    say(f"{name} is long: {kept}.")
     return replace(facts, unread=(*facts.unread, Unread(what="the middle of the report", why=kept)))
 
 

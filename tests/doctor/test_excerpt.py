@@ -78,6 +78,12 @@ def test_repetitions_that_differ_in_numbers_are_few() -> None:
     assert kept == ("start", *lines[1 : 1 + MOST], ERROR)
 
 
+def test_a_code_that_comes_after_many_others_is_seen() -> None:
+    lines = tuple(f"[{at}.5] NVRM: Xid (PCI:0000:01:00): 31, pid={at}" for at in range(50))
+    kinds = {one.kind for one in messages_in((*lines, "[99.5] NVRM: Xid (PCI:0000:01:00): 79, pid=4"))}
+    assert kinds == {"xid", "gpu-lost"}
+
+
 def test_an_error_among_thousands_of_steps_is_found() -> None:
     steps = tuple(f"{at / 10:.0f}% {at}/1000 [00:{at % 60:02d}<00:10, 3.2it/s]" for at in range(1000))
     assert [one.kind for one in messages_in((*steps, ERROR, *steps))] == ["no-cuda-gpus"]

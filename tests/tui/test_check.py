@@ -105,7 +105,7 @@ def test_a_strangers_facts_cannot_steer_the_terminal() -> None:
         ([Severity.WARNING, Severity.OK], "No error found; 1 warning."),
         ([Severity.NOTE, Severity.OK], "No error found."),
         ([Severity.UNKNOWN], "No error found in what could be read."),
-        ([], "Nothing was found to judge."),
+        ([], "The checks that were asked found nothing."),
     ],
 )  # fmt: skip
 def test_the_verdict_agrees_with_the_findings(severities: list[Severity], words: str) -> None:

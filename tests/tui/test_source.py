@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from command import sdoctor, sentence_of
 
 from doctor.errors import UsageError
 from tui import source
+from tui.say import say
 from tui.source import facts_from
 
 ERROR = "RuntimeError: No CUDA GPUs are available"
@@ -55,3 +57,17 @@ def test_a_file_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(source, "_excerpt", refused)
     with pytest.raises(UsageError, match="may not be read by this user"):
         facts_from(str(file))
+
+
+def test_a_sentence_is_folded_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sentence = "one of the words of a sentence that is longer than the terminal is wide " * 3
+    say(sentence.strip())
+    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    say(sentence.strip())
+    lines = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) < 60
+    assert " ".join(lines) == f"sdoctor: {sentence.strip()}"
