@@ -1,6 +1,7 @@
 """Prints what watching costs: ``python tests/benchmarks/watching_cost.py [--seconds 30] [--peers PYTHON]``.
 
-``sdoctor monitor --json`` at one sample per second, as a user starts it, its child for the cards included; beside it one
+``sdoctor monitor --json`` at one sample per second, as a user starts it, its child for the cards included, for the machine
+and for a process of 32 threads (that sleep: a thread costs the same whatever it does); beside it one
 round per second of nvitop's and of glances' own sampling, each without its screen. ``--peers`` is the Python of an
 environment in which nvitop and glances are installed (default: this one). CPU time is the kernel's count of each process
 after it has started up; memory is its resident set at the end.
@@ -49,6 +50,14 @@ while True:
 """
 
 
+CROWD = """
+import threading, time
+for _ in range(31):
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+time.sleep(600)
+"""
+
+
 def family(pid: int) -> list[psutil.Process]:
     whole = psutil.Process(pid)
     return [whole, *whole.children(recursive=True)]
@@ -93,18 +102,21 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--settle", type=float, default=6.0)
     parser.add_argument("--peers", default=sys.executable)
+    parser.add_argument("--only", default="", help="rows whose name holds this")
     asked = parser.parse_args()
     sdoctor = str(Path(sys.executable).with_name("sdoctor"))
-    here = str(os.getpid())
+    crowd = subprocess.Popen([sys.executable, "-S", "-c", CROWD])
     rows = {
         "sdoctor monitor --json": [sdoctor, "monitor", "--json"],
-        "sdoctor monitor --json --pid": [sdoctor, "monitor", "--json", "--pid", here],
+        "sdoctor monitor, 32 threads": [sdoctor, "monitor", "--json", "--pid", str(crowd.pid)],
         "nvitop, sampling only": [asked.peers, "-c", NVITOP],
         "glances, sampling only": [asked.peers, "-c", GLANCES],
     }
     print(f"{'once per second':<32}{'% of one core':>14}{'MiB resident':>14}")
     good = True
     for name, command in rows.items():
+        if asked.only not in name:
+            continue
         found = measure(command, asked.seconds, asked.settle)
         if isinstance(found, str):
             print(f"{name:<32}not measured: {found}")
@@ -112,6 +124,7 @@ def main() -> None:
         print(f"{name:<32}{found[0]:>14.2f}{found[1]:>14.1f}", flush=True)
         if name.startswith("sdoctor"):
             good = good and found[0] <= BUDGET_PERCENT and found[1] <= BUDGET_MIB
+    crowd.kill()
     print(f"budget of sdoctor: {BUDGET_PERCENT} % and {BUDGET_MIB:.0f} MiB: {'kept' if good else 'NOT kept'}")
     typer = start_up([sys.executable, "-c", "import typer"])
     once = start_up([sdoctor, "monitor", "--once"])
