@@ -97,7 +97,7 @@ SCENARIOS: dict[str, tuple[str, str, bool]] = {
         "offload-bound",
         CLEAR + LINK + NOT_HELD + "grow 198 0 15000000000\ngrow 197 0 100000000\n"
         "value nvmlDeviceGetUtilizationRates 0 35\nvalue nvmlDeviceGetPowerUsage 0 110000\n",
-        True,
+        False,
     ),
     "video memory spilled": (
         "memory-spill",

@@ -14,8 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from doctor.telemetry.sample import Sample
 from doctor.telemetry.sampler import Sampler
+from doctor.verdicts.window import Window
 from tui.watching import Watch
 from tuner.events import Load, Loaded, Ready
 from tuner.generation import Generation, Wish
@@ -46,13 +49,19 @@ def busy_neighbours(count: int) -> list[subprocess.Popen]:
     return [subprocess.Popen([sys.executable, "-S", "-c", BUSY]) for _ in range(count)]
 
 
-@contextmanager
-def ended(children: list[subprocess.Popen]) -> Iterator[set[int]]:
-    """Their process ids; at the end they are gone."""
-    try:
-        yield {child.pid for child in children}
-    finally:
-        for child in children:
+class Companions:
+    """Programs that a trial started; ``used`` is their CPU time at the end, 100 is one core."""
+
+    def __init__(self, children: list[subprocess.Popen]) -> None:
+        self.children = children
+        self.begun = time.monotonic()
+        self.used = 0.0
+
+    def end(self) -> None:
+        for child in self.children:
+            with contextlib.suppress(psutil.Error):
+                times = psutil.Process(child.pid).cpu_times()
+                self.used += 100 * (times.user + times.system) / (time.monotonic() - self.begun)
             child.kill()
             child.wait()
 
@@ -101,7 +110,7 @@ def generate(
         lambda request: (),
         most_steps=steps,
     )
-    children: list[subprocess.Popen] = []
+    companions = Companions([])
     begun: float | None = None
     watch = Watch(generation.pid, "cpu")
     with contextlib.ExitStack() as stack:
@@ -111,13 +120,13 @@ def generate(
             if isinstance(event, Ready):
                 on_ready(event.pid)
             elif isinstance(event, Loaded):
-                children = at_denoise()
-                stack.enter_context(ended(children))
+                companions = Companions(at_denoise())
+                stack.callback(companions.end)
                 begun = time.monotonic()
             if begun is not None and time.monotonic() - begun > seconds:
                 generation.interrupt()
                 begun = None
-    return Seen(watch.samples, strangers(watch.samples, {child.pid for child in children}))
+    return Seen(watch.samples, strangers(watch.samples, companions.used))
 
 
 def rest(seconds: float = 4.0) -> Seen:
@@ -140,7 +149,7 @@ def sampled(pid: int, seconds: float, every: float = 0.5) -> Seen:
         samples.append(sampler.read(pid))
         time.sleep(every)
     sampler.close()
-    return Seen(tuple(samples), strangers(samples, set()))
+    return Seen(tuple(samples), strangers(samples))
 
 
 def read_slowly(rate: int = 20 << 20, seconds: float = 5.0) -> Seen:
@@ -158,20 +167,17 @@ def read_slowly(rate: int = 20 << 20, seconds: float = 5.0) -> Seen:
                 [sys.executable, "-S", "-c", READER, file.name],
                 preexec_fn=lambda: (folder / "cgroup.procs").write_text("0"),
             )
-            with ended([child]):
+            try:
                 return sampled(child.pid, seconds)
+            finally:
+                child.kill()
+                child.wait()
 
 
-def strangers(samples, ours: set[int]) -> float | None:
-    """CPU time of everything that is neither watched nor among ``ours``: mean over the samples with rates."""
-    shares = []
-    for sample in samples:
-        if sample.worker is not None and sample.worker.phase is None:
-            continue
-        if sample.cpu_percent is None or sample.process_cpu_percent is None or sample.neighbours is None:
-            continue
-        shares.append(sum(each.cpu_percent for each in sample.neighbours if each.pid not in ours))
-    return sum(shares) / len(shares) if shares else None
+def strangers(samples, companions: float = 0.0) -> float | None:
+    """CPU time of everything that is neither watched nor was started by the trial; 100 is one core."""
+    window = Window(tuple(sample for sample in samples if sample.interval is not None)).computing
+    return None if window.others_cpu is None else max(0.0, window.others_cpu - companions)
 
 
 @contextmanager

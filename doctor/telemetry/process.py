@@ -23,8 +23,8 @@ BUSY = 5.0
 
 _MOST_THREADS = 64
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-_IDENTITY_SECONDS = 5.0
-"""How often niceness, affinity and the like are looked at again; they hardly ever change."""
+_IDENTITY_SECONDS = 3.0
+"""How often niceness, affinity, control group and the like are looked at again; they hardly ever change."""
 
 
 class ProcessReader:
@@ -60,11 +60,12 @@ class ProcessReader:
     def _begin(self, pid: int | None) -> None:
         self._pid, self._rates, self._identity_at = pid, Rates(), 0.0
         self._process = None if pid is None else attempt(lambda: psutil.Process(pid))
-        self._quota.watch(pid if self._process is not None else None)
+        self._quota.watch(None)
 
     def _details(self, pid: int, at: float) -> ProcessSample:
         if not self._identity_at or at - self._identity_at > _IDENTITY_SECONDS:
             self._identity_at, self._identity = at, self._who()
+            self._quota.watch(pid)
         threads = self._threads(pid, at)
         quota, throttled = self._quota.read()
         status = _fields(text_of(f"/proc/{pid}/status"))

@@ -19,16 +19,21 @@ class QuotaReader:
         self._before: tuple[int, int] | None = None
 
     def watch(self, pid: int | None) -> None:
-        """Find the tightest quota above a process; None for no process."""
-        self._folder, self._cores, self._before = None, None, None
+        """Find the tightest quota above a process, which may have been moved or changed; None for no process."""
+        was = self._folder
+        self._folder, self._cores = self._tightest(pid)
+        if self._folder != was:
+            self._before = None
+
+    def _tightest(self, pid: int | None) -> tuple[Path | None, float | None]:
         if pid is None:
-            return
+            return None, None
         try:
             quotas = cpu_quotas(self._root / "proc" / str(pid), self._root)
         except (OSError, ValueError):
-            return
-        if quotas:
-            self._cores, self._folder = min(quotas, key=lambda pair: pair[0])
+            return None, None
+        cores, folder = min(quotas, key=lambda pair: pair[0], default=(None, None))
+        return folder, cores
 
     def read(self) -> tuple[float | None, float | None]:
         """(cores allowed, percent of the periods since the reading before in which the group was stopped)."""

@@ -49,7 +49,7 @@ def _judge(window: Window) -> Verdict | None:
         ),
         advice=Remedy(
             "Put the models on an SSD of this machine; a second run finds them in memory.",
-            ("sdoctor check --live --only disk-read", "export HF_HOME=/path/on/an/ssd"),
+            ("sdoctor check --live --only disk-read-slow", "export HF_HOME=/path/on/an/ssd"),
         ),
     )
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 
 from doctor.finding import Remedy, Severity
-from doctor.verdicts.starved import GPU_FED, OTHERS, WAITED
+from doctor.verdicts.starved import GPU_FED, PER_CORE, WAITED, too_many
 from doctor.verdicts.verdict import Rule, Verdict, confidence, figures
 from doctor.verdicts.window import Window
-
-PER_CORE = 1.5
-"""Busy threads per core from which they stand in each other's way. Chosen here: computing threads in lock step, one
-per core, and a few that mostly wait stay below (one too many is enough to stall them all: ollama/ollama#17916)."""
 
 PER_CORE_SURE = 3.0
 
@@ -19,12 +15,11 @@ PER_CORE_SURE = 3.0
 def _judge(window: Window) -> Verdict | None:
     work = window.computing
     threads = work.of_process(lambda process: process.busy_threads)
-    cores, waited, others = work.cores, work.wait_share, work.others_cpu
+    cores, waited = work.cores, work.wait_share
     busy = work.of_gpu(lambda card: card.utilization) if window.uses_gpu else None
-    if threads is None or cores is None or waited is None or others is None:
+    if threads is None or cores is None or waited is None or waited < WAITED or not too_many(work):
         return None
-    fed = busy is not None and busy >= GPU_FED
-    if fed or threads < PER_CORE * cores or waited < WAITED or others >= max(OTHERS, 25.0 * cores):
+    if busy is not None and busy >= GPU_FED:
         return None
     fitting = max(1, math.floor(cores))
     return Verdict(
@@ -36,7 +31,7 @@ def _judge(window: Window) -> Verdict | None:
             busy_threads=threads,
             cores=cores,
             waited_percent=waited,
-            others_cpu_percent=others,
+            others_cpu_percent=work.others_cpu,
             process_cpu_percent=work.own_cpu,
         ),
         advice=Remedy(

@@ -15,7 +15,7 @@ THROTTLED = 10.0
 THROTTLED_SURE = 50.0
 WAITED = 10.0
 """Of the time in which its threads could have run, the percentage that they waited for a core. Chosen here: an
-undisturbed process waits below 2 %, beside one busy loop per two cores it waits above 15 %."""
+undisturbed run on two cores waited 2 %, one that shares a core with a busy loop waits for half of its time there."""
 
 WAITED_SURE = 35.0
 OTHERS = 25.0
@@ -23,6 +23,13 @@ OTHERS = 25.0
 
 STOLEN = 10.0
 """Percent of all cores' time that a virtual machine's host kept for others."""
+
+PER_CORE = 1.5
+"""Busy threads per core from which they stand in each other's way. Chosen here: computing threads in lock step, one
+per core, and a few that mostly wait stay below (one too many is enough to stall them all: ollama/ollama#17916)."""
+
+HALF = 50.0
+"""Percent of the process's cores that others must use to be the reason, where it has too many threads itself."""
 
 GPU_FED = 85.0
 """Utilisation of a card from which nothing on the processor holds it up."""
@@ -67,6 +74,8 @@ def _cores(work: Window) -> Verdict | None:
     waited, others = work.wait_share, work.others_cpu
     if waited is None or others is None or waited < WAITED or others < OTHERS:
         return None
+    if too_many(work):
+        return None
     niceness = int(work.of_process(lambda process: process.niceness) or 0)
     names = _names(work.neighbours)
     evidence = figures(
@@ -95,6 +104,18 @@ def _cores(work: Window) -> Verdict | None:
         evidence=evidence,
         advice=Remedy("Close or slow down the others.", _slow_down(work.neighbours)),
     )
+
+
+def too_many(work: Window) -> bool:
+    """Whether its threads wait for one another rather than for other programs."""
+    threads, cores, others = (
+        work.of_process(lambda process: process.busy_threads),
+        work.cores,
+        work.others_cpu,
+    )
+    if threads is None or cores is None or others is None:
+        return False
+    return threads >= PER_CORE * cores and others < HALF * cores
 
 
 def _stolen(work: Window) -> Verdict | None:
