@@ -19,6 +19,9 @@ from tui.commands.plan import plan
 from tui.commands.tune import tune
 from tui.say import say
 
+_PARSER_INTERRUPTED = 130
+"""What typer makes of Ctrl-C in a command (typer/core.py, _main); no command of sdoctor ends with it."""
+
 app = typer.Typer(
     name="sdoctor",
     no_args_is_help=True,
@@ -57,6 +60,8 @@ def main() -> None:
     try:
         # Not standalone, so that every exit passes here and none prints a traceback.
         code = app(standalone_mode=False)
+        if code == _PARSER_INTERRUPTED:
+            raise KeyboardInterrupt
     except SdoctorError as error:
         say(str(error))
         code = error.exit_code

@@ -45,6 +45,9 @@ def _excerpt(source: str) -> Excerpt:
     from doctor.reports.excerpt import read_excerpt
 
     if source == "-":
+        if sys.stdin.isatty():
+            end = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D on a line of its own"
+            say(f"Paste the report here, then press {end}.")
         return read_excerpt(sys.stdin.buffer)
     with Path(source).expanduser().open("rb") as file:
         return read_excerpt(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -32,13 +33,14 @@ def read_excerpt(stream: BinaryIO) -> Excerpt:
 
     Raises ValueError if it goes on for more than MOST bytes, and OSError if it cannot be read.
     """
-    head = _read(stream, HEAD)
-    tail, size = b"", len(head)
-    while chunk := stream.read(_CHUNK):
+    head = tail = b""
+    size = 0
+    for chunk in _pieces(stream):
         size += len(chunk)
         if size > MOST:
             raise ValueError("it is larger than 1 GiB; cut out the part around the error")
-        tail = (tail + chunk)[-TAIL:]
+        room = HEAD - len(head)
+        head, tail = head + chunk[:room], (tail + chunk[room:])[-TAIL:]
     skipped = size - len(head) - len(tail)
     if not skipped:
         return Excerpt(head + tail, 0)
@@ -50,9 +52,9 @@ def read_excerpt(stream: BinaryIO) -> Excerpt:
     return Excerpt(kept_head + b"\n" + kept_tail, size - len(kept_head) - len(kept_tail))
 
 
-def _read(stream: BinaryIO, count: int) -> bytes:
-    """``count`` bytes, or fewer at the end; a pipe gives them in pieces."""
-    content = b""
-    while len(content) < count and (piece := stream.read(count - len(content))):
-        content += piece
-    return content
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """What the stream gives until it ends once: a terminal goes on after an end, so it must not be asked again."""
+    # A buffered stream's read() hides an end behind the bytes before it; read1() asks the system once.
+    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+    while piece := read(_CHUNK):
+        yield piece

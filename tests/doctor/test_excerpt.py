@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import time
 
@@ -63,6 +64,14 @@ def test_a_long_file_in_utf_16_stays_readable(monkeypatch: pytest.MonkeyPatch) -
     for extra in (b"", b"\0"):
         kept = read_excerpt(io.BytesIO(text.encode("utf-16") + extra))
         assert ERROR in kept.content.decode("utf-16", errors="replace").replace("\ufffd", "") or extra
+
+
+def test_a_terminal_is_asked_no_more_after_its_end() -> None:
+    leader, follower = os.openpty()
+    os.write(leader, ERROR.encode() + b"\n\x04")
+    with os.fdopen(follower, "rb") as terminal:
+        assert read_excerpt(terminal).content.strip() == ERROR.encode()
+    os.close(leader)
 
 
 def test_a_stream_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

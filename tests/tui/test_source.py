@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,27 @@ def test_a_file_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(source, "_excerpt", refused)
     with pytest.raises(UsageError, match="may not be read by this user"):
         facts_from(str(file))
+
+
+def test_ctrl_c_is_one_word_and_its_exit_code(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("sdoctor")), "check", "--from", "-"]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "SDOCTOR_HOME": str(tmp_path)},
+    ) as process:
+        # It waits for standard input once it has read this much, and cannot have ended.
+        assert process.stdin
+        process.stdin.write("x\n" * 100_000)
+        process.stdin.flush()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+        assert process.stderr
+        assert process.stderr.read() == "sdoctor: Interrupted.\n"
+    assert process.returncode == 3
 
 
 def test_a_sentence_is_folded_on_a_terminal_only(
