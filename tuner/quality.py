@@ -58,7 +58,8 @@ convolutions round more roughly than a processor, and far above a wrong picture.
 SIXTEEN_BITS = Bound(psnr_db=20.0, ssim=0.70)
 """For another number format: the way from noise to picture is another one from the first rounding on.
 
-Measured: 43 to 52 dB after 2 to 4 steps; more steps drift further. A wrong picture has far less (another seed, black).
+Measured: 43 to 52 dB on two models, 2 to 20 steps. Loose, since larger models with more steps may drift further (not
+measured here); it is there for pictures that are wrong.
 """
 
 
