@@ -17,6 +17,7 @@ from tui.commands.generate import generate
 from tui.commands.monitor import monitor
 from tui.commands.plan import plan
 from tui.commands.tune import tune
+from tui.say import say
 
 app = typer.Typer(
     name="sdoctor",
@@ -57,10 +58,10 @@ def main() -> None:
         # Not standalone, so that every exit passes here and none prints a traceback.
         code = app(standalone_mode=False)
     except SdoctorError as error:
-        _say(str(error))
+        say(str(error))
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _say("Interrupted.")
+        say("Interrupted.")
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader (a pager, head) went away; there is nobody to tell.
@@ -75,7 +76,7 @@ def _unexpected(error: Exception) -> int:
     """Usage errors of the command line parser, and defects of sdoctor."""
     show = getattr(error, "format_message", None)
     if show is not None:
-        _say(f"{show()} Try 'sdoctor --help'.")
+        say(f"{show()} Try 'sdoctor --help'.")
         return int(getattr(error, "exit_code", EXIT_USAGE))
     import tempfile
     import traceback
@@ -83,12 +84,8 @@ def _unexpected(error: Exception) -> int:
 
     with tempfile.NamedTemporaryFile("w", prefix="sdoctor-defect-", suffix=".txt", delete=False) as file:
         traceback.print_exc(file=file)
-    _say(
+    say(
         f"This is a defect of sdoctor: {type(error).__name__}: {error}. "
         f"The details are in {Path(file.name)}; please report them."
     )
     return EXIT_DEFECT
-
-
-def _say(sentence: str) -> None:
-    typer.echo(f"sdoctor: {sentence}", err=True)

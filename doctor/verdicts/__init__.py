@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from doctor.finding import Severity
 from doctor.telemetry.sample import Sample
 from doctor.verdicts import (
     cpu_bound,
@@ -48,7 +49,10 @@ def judge(samples: Sequence[Sample]) -> tuple[Verdict, ...]:
     window = Window(tuple(sample for sample in samples if sample.interval is not None))
     if len(window.samples) < LEAST_SAMPLES:
         return ()
-    return tuple(verdict for rule in RULES if (verdict := rule.judge(window)) is not None)
+    found = [verdict for rule in RULES if (verdict := rule.judge(window)) is not None]
+    # A card that is busy because it is held down, or computes on memory elsewhere, is not well used.
+    wrong = [verdict for verdict in found if verdict.severity is not Severity.OK]
+    return tuple(wrong or found)
 
 
 def recent(samples: Sequence[Sample], seconds: float = WINDOW_SECONDS) -> tuple[Sample, ...]:

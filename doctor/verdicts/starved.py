@@ -68,7 +68,7 @@ def _cores(work: Window) -> Verdict | None:
     if waited is None or others is None or waited < WAITED or others < OTHERS:
         return None
     niceness = int(work.of_process(lambda process: process.niceness) or 0)
-    names = _names(work.last.neighbours)
+    names = _names(work.neighbours)
     evidence = figures(
         waited_percent=waited,
         others_cpu_percent=others,
@@ -93,7 +93,7 @@ def _cores(work: Window) -> Verdict | None:
         title="Other programs take the cores" + (f": {names}." if names else "."),
         confidence=sure,
         evidence=evidence,
-        advice=Remedy("Close or slow down the others.", _slow_down(work.last.neighbours)),
+        advice=Remedy("Close or slow down the others.", _slow_down(work.neighbours)),
     )
 
 
@@ -111,14 +111,14 @@ def _stolen(work: Window) -> Verdict | None:
     )
 
 
-def _names(neighbours: tuple[Neighbour, ...] | None) -> str:
+def _names(neighbours: tuple[Neighbour, ...]) -> str:
     return ", ".join(
-        f"{each.name} ({each.pid}) {each.cpu_percent:.0f} %" for each in (neighbours or ())[:_FIRST_NAMES]
+        f"{each.name} ({each.pid}) {each.cpu_percent:.0f} %" for each in neighbours[:_FIRST_NAMES]
     )
 
 
-def _slow_down(neighbours: tuple[Neighbour, ...] | None) -> tuple[str, ...]:
-    return tuple(f"renice -n 19 -p {each.pid}" for each in (neighbours or ())[:1])
+def _slow_down(neighbours: tuple[Neighbour, ...]) -> tuple[str, ...]:
+    return tuple(f"renice -n 19 -p {each.pid}" for each in neighbours[:1])
 
 
 RULE = Rule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from doctor.telemetry.sample import GpuSample, ProcessSample, Sample
+from doctor.telemetry.sample import GpuSample, Neighbour, ProcessSample, Sample
 from doctor.trace import Phase, PhaseRecord
 
 _LANE = 0.985e9
@@ -130,6 +130,15 @@ class Window:
             return max(0.0, sample.cpu_percent * len(sample.core_percents) - sample.process_cpu_percent)
 
         return self.mean(others)
+
+    @property
+    def neighbours(self) -> tuple[Neighbour, ...]:
+        """Everyone who was seen to use the processor, each at the most, the busiest first."""
+        most: dict[int, Neighbour] = {}
+        for each in (each for sample in self.samples for each in sample.neighbours or ()):
+            if each.pid not in most or most[each.pid].cpu_percent < each.cpu_percent:
+                most[each.pid] = each
+        return tuple(sorted(most.values(), key=lambda each: each.cpu_percent, reverse=True))
 
     @property
     def wait_share(self) -> float | None:

@@ -59,6 +59,9 @@ def tune(
     lossy: Annotated[
         bool, typer.Option("--lossy", help="Settings that change the picture beyond rounding may win.")
     ] = False,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Also try what takes minutes to try: compile=inductor.")
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     run_limit: Annotated[
         float, typer.Option("--run-limit", min=1, help="Seconds that one run may take.")
@@ -125,7 +128,12 @@ def tune(
         loaded = _first_load(lab, situation)
         bounds = _goal(situation, loaded, size, steps, batch, step, max_size, run_limit)
         bounds = replace(
-            bounds, objective=wanted.objective, shapes=wanted.shapes, lossy=lossy, most_pictures=max_batch
+            bounds,
+            objective=wanted.objective,
+            shapes=wanted.shapes,
+            lossy=lossy,
+            slow=slow,
+            most_pictures=max_batch,
         )
         study = Study(
             goal=bounds,

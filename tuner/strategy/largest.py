@@ -170,7 +170,7 @@ def _between(view: _Known, low: int, high: int) -> int:
     # The law is about memory: it says nothing where time stands in the way.
     if predicted is not None and not view.too_long and predicted >= high:
         # The law is too bold, usually by little: go down from the failure in steps that double.
-        return max(middle, high - step * int(2 ** (view.failures - 1)), low + step)
+        return max(middle, high - (step << (view.failures - 1)), low + step)
     if predicted is None or view.too_long or view.failures % 2 == 0:
         return min(max(middle, low + step), high - step)
     return min(max(predicted // step * step, low + step), high - step)
