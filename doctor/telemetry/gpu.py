@@ -11,8 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from doctor.telemetry.gpu_counters import CounterReader
-from doctor.telemetry.reading import UNREADABLE
+from doctor.telemetry.gpu_counters import UNREADABLE, CounterReader
 from doctor.telemetry.sample import GpuProcess, GpuSample
 
 _SANE_BYTES = 1 << 50

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from doctor.telemetry.reading import UNREADABLE, Rates
+from doctor.telemetry.rates import Rates
 from doctor.telemetry.sample import Throttling
 
 _NANOSECONDS = {"power_cap": 74, "software_thermal": 269, "hardware_thermal": 270, "power_brake": 271}
@@ -13,6 +13,9 @@ _NANOSECONDS = {"power_cap": 74, "software_thermal": 269, "hardware_thermal": 27
 
 _BYTES = {"sent": 197, "received": 198}
 """NVML_FI_DEV_PCIE_COUNT_TX_BYTES and _RX_BYTES, as the card sees it."""
+
+UNREADABLE = (OSError, RuntimeError, ValueError, AttributeError, LookupError)
+"""What pynvml raises beside its own errors, where the driver knows less than it."""
 
 _SLOW_SECONDS = 5.0
 """Age at which PCIe traffic is measured anew where the card does not count bytes: that takes 40 ms."""

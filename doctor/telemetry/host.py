@@ -7,7 +7,8 @@ from typing import Any
 
 import psutil
 
-from doctor.telemetry.reading import Rates, attempt, percent, text_of
+from doctor.telemetry.rates import Rates, percent
+from doctor.telemetry.reading import attempt, text_of
 from doctor.telemetry.sample import DiskSample, NetworkSample, Pressure
 
 _NO_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd")

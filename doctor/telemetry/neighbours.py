@@ -6,7 +6,8 @@ import os
 import time
 from collections.abc import Collection
 
-from doctor.telemetry.reading import Rates, attempt, text_of
+from doctor.telemetry.rates import Rates
+from doctor.telemetry.reading import attempt, text_of
 from doctor.telemetry.sample import Neighbour
 
 EVERY = 4.0

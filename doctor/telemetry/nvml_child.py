@@ -1,10 +1,13 @@
-"""The child that asks NVML: one line in, one line of JSON out. It may hang or crash without harm to its parent."""
+"""The child that asks NVML: one line in, one line of JSON out. It may hang or crash without harm to its parent.
+
+It imports as little as it can (json, not msgspec): it counts for the memory that watching costs.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
-
-import msgspec
+from dataclasses import asdict
 
 from doctor.telemetry.gpu import GpuSource
 
@@ -14,8 +17,9 @@ def main() -> None:
     source = GpuSource(processes=True)
     for _ in sys.stdin.buffer:
         gpus, error = source.read()
-        sys.stdout.buffer.write(msgspec.json.encode({"gpus": gpus, "error": error}) + b"\n")
-        sys.stdout.buffer.flush()
+        cards = None if gpus is None else [asdict(card) for card in gpus]
+        sys.stdout.write(json.dumps({"gpus": cards, "error": error}) + "\n")
+        sys.stdout.flush()
     source.close()
 
 

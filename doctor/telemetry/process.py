@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 
 from doctor.telemetry.quota import QuotaReader
-from doctor.telemetry.reading import Rates, attempt, text_of
+from doctor.telemetry.rates import Rates
+from doctor.telemetry.reading import attempt, text_of
 from doctor.telemetry.sample import ProcessSample, ThreadSample
 
 BUSY = 5.0

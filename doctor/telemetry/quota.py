@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from doctor.gather.cgroup import cpu_quotas
-from doctor.telemetry.reading import percent, text_of
+from doctor.telemetry.rates import percent
+from doctor.telemetry.reading import text_of
 
 
 class QuotaReader:

@@ -18,6 +18,10 @@ WAITED = 10.0
 undisturbed run on two cores waited 2 %, one that shares a core with a busy loop waits for half of its time there."""
 
 WAITED_SURE = 35.0
+DEMAND = 25.0
+"""CPU time and waiting of all its threads together, percent of one core, under which a process hardly wants a core: one
+that sleeps for a disk waits a little whenever it wakes up."""
+
 OTHERS = 25.0
 """CPU time of all other programs, percent of one core, without which nobody is there who could starve anyone."""
 
@@ -74,7 +78,8 @@ def _cores(work: Window) -> Verdict | None:
     waited, others = work.wait_share, work.others_cpu
     if waited is None or others is None or waited < WAITED or others < OTHERS:
         return None
-    if too_many(work):
+    wanted = (work.own_cpu or 0.0) + (work.of_process(lambda process: process.wait_percent) or 0.0)
+    if wanted < DEMAND or too_many(work):
         return None
     niceness = int(work.of_process(lambda process: process.niceness) or 0)
     names = _names(work.neighbours)

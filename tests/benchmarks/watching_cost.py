@@ -4,19 +4,26 @@
 and for a process of 32 threads (that sleep: a thread costs the same whatever it does); beside it one
 round per second of nvitop's and of glances' own sampling, each without its screen. ``--peers`` is the Python of an
 environment in which nvitop and glances are installed (default: this one). CPU time is the kernel's count of each process
-after it has started up; memory is its resident set at the end.
+after it has started up. Memory is the sum of the resident sets at the end, which the budget is held against; pages that two
+processes share count twice in it, and once in the last column (PSS).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from nvml_fixture import RTX_3090, build_fake_nvml
 
 BUDGET_PERCENT, BUDGET_MIB = 0.5, 45.0
 
@@ -58,6 +65,17 @@ time.sleep(600)
 """
 
 
+BARE = """
+import sys, typer
+app = typer.Typer()
+@app.command()
+def nothing(count: int = typer.Option(1, min=1)) -> None:
+    pass
+sys.argv = ["nothing"]
+app()
+"""
+
+
 def family(pid: int) -> list[psutil.Process]:
     whole = psutil.Process(pid)
     return [whole, *whole.children(recursive=True)]
@@ -67,9 +85,9 @@ def used(processes: list[psutil.Process]) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
-def measure(command: list[str], seconds: float, settle: float) -> tuple[float, float] | str:
-    """(percent of one core, MiB resident), or why not."""
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def measure(command: list[str], seconds: float, settle: float, env=None) -> tuple[float, float, float] | str:
+    """(percent of one core, MiB resident, MiB of its own and its share of what is shared), or why not."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)
     try:
         time.sleep(settle)
         if child.poll() is not None:
@@ -79,7 +97,11 @@ def measure(command: list[str], seconds: float, settle: float) -> tuple[float, f
         before, begun = used(processes), time.monotonic()
         time.sleep(seconds)
         after, taken = used(processes), time.monotonic() - begun
-        return 100 * (after - before) / taken, sum(process.memory_info().rss for process in processes) / 2**20
+        memory = [process.memory_full_info() for process in processes]
+        resident, shared = (
+            sum(part) / 2**20 for part in zip(*((each.rss, each.pss) for each in memory), strict=True)
+        )
+        return 100 * (after - before) / taken, resident, shared
     finally:
         child.kill()
         child.wait()
@@ -106,30 +128,39 @@ def main() -> None:
     asked = parser.parse_args()
     sdoctor = str(Path(sys.executable).with_name("sdoctor"))
     crowd = subprocess.Popen([sys.executable, "-S", "-c", CROWD])
+    folder = tempfile.mkdtemp()
     rows = {
         "sdoctor monitor --json": [sdoctor, "monitor", "--json"],
         "sdoctor monitor, 32 threads": [sdoctor, "monitor", "--json", "--pid", str(crowd.pid)],
+        "sdoctor monitor, fake driver": [sdoctor, "monitor", "--json"],
         "nvitop, sampling only": [asked.peers, "-c", NVITOP],
         "glances, sampling only": [asked.peers, "-c", GLANCES],
     }
-    print(f"{'once per second':<32}{'% of one core':>14}{'MiB resident':>14}")
+    print(f"{'once per second':<32}{'% of one core':>14}{'MiB resident':>14}{'MiB, shared once':>18}")
     good = True
     for name, command in rows.items():
         if asked.only not in name:
             continue
-        found = measure(command, asked.seconds, asked.settle)
+        env = build_fake_nvml(Path(folder), RTX_3090) if "fake" in name else None
+        found = measure(command, asked.seconds, asked.settle, env)
         if isinstance(found, str):
             print(f"{name:<32}not measured: {found}")
             continue
-        print(f"{name:<32}{found[0]:>14.2f}{found[1]:>14.1f}", flush=True)
+        print(f"{name:<32}{found[0]:>14.2f}{found[1]:>14.1f}{found[2]:>18.1f}", flush=True)
         if name.startswith("sdoctor"):
             good = good and found[0] <= BUDGET_PERCENT and found[1] <= BUDGET_MIB
     crowd.kill()
-    print(f"budget of sdoctor: {BUDGET_PERCENT} % and {BUDGET_MIB:.0f} MiB: {'kept' if good else 'NOT kept'}")
-    typer = start_up([sys.executable, "-c", "import typer"])
-    once = start_up([sdoctor, "monitor", "--once"])
+    shutil.rmtree(folder)
     print(
-        f"CPU time to start and end: import typer {typer:.3f} s, monitor --once {once:.3f} s: {once / typer:.2f} times"
+        f"budget of sdoctor: {BUDGET_PERCENT} % and {BUDGET_MIB:.0f} MiB: {'kept' if good else 'NOT kept by every row'}"
+    )
+    typer = start_up([sys.executable, "-c", "import typer"])
+    bare = start_up([sys.executable, "-c", BARE])
+    once = start_up([sdoctor, "monitor", "--once"])
+    print(f"CPU time to start and end: import typer {typer:.3f} s")
+    print(f"  an empty command of typer with one option: {bare:.3f} s, {bare / typer:.1f} times")
+    print(
+        f"  sdoctor monitor --once: {once:.3f} s, {once / typer:.1f} times (waiting between its samples not counted)"
     )
     sys.exit(0 if good else 1)
 

@@ -7,7 +7,7 @@ import pytest
 
 from doctor.telemetry.process import ProcessReader
 from doctor.telemetry.quota import QuotaReader
-from doctor.telemetry.reading import Rates
+from doctor.telemetry.rates import Rates
 from doctor.telemetry.sampler import Sampler
 
 THREADS = """

@@ -96,6 +96,13 @@ def test_others_are_named_and_priority_is_told_apart():
     assert priority.advice.commands == ("sudo renice -n 0 -p 4711",)
 
 
+def test_a_process_that_hardly_wants_a_core_does_not_starve():
+    quiet = {"threads": (), "busy_threads": 0}
+    sleepy = {"process": process(wait_percent=2.0, **quiet), "process_cpu_percent": 8.0}
+    assert first(trace(**sleepy)) is None
+    assert first(trace(**(sleepy | {"process": process(wait_percent=40.0, **quiet)}))) == "starved-by-others"
+
+
 def test_a_quota_comes_before_the_threads_that_it_makes_wait():
     squeezed = process(quota_cores=2.0, throttled_percent=80.0, busy_threads=8, wait_percent=300.0)
     verdicts = judge(trace(process=squeezed, process_cpu_percent=195.0, cpu_percent=26.0))
