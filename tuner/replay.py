@@ -42,13 +42,16 @@ def replay(answer: Answer, offload: str, capability: tuple[int, int], limit: int
     return run.result()
 
 
-def replay_on_cpu(answer: Answer) -> Replay:
-    """Weights, live tensors and oneDNN's copies of each stage; holes in the host's heap are not modelled."""
+def replay_on_cpu(answer: Answer, growth: float = 1.0) -> Replay:
+    """Weights, live tensors and oneDNN's copies of each stage.
+
+    Holes in the host's heap are not modelled; ``growth`` is by how much more than these tensors was measured.
+    """
     weights = {part.name: part.bytes for part in answer.components}
     highest: dict[str, tuple[int, int]] = {}
     for call in answer.calls:
         held = sum(weights.values()) - weights[call.component.name] + call.component.bytes
-        peak = held + live_peak(call) + call.component.dequantised
+        peak = held + int(growth * live_peak(call)) + call.component.dequantised
         highest[call.stage] = max(highest.get(call.stage, (0, 0)), (peak, held))
     stages = _stages(answer, highest)
     return Replay(stages=stages, peak_reserved=max(stage.peak_bytes for stage in stages))
