@@ -238,14 +238,17 @@ def full_disk(bench: Bench) -> Row:
 
     ending = end(bench, bench.start(*STUDY, before=limit))
     told = ending.said.count("cannot be written")
+    ran = sum(line.startswith("trial ") for line in ending.said.splitlines())
+    lost = ran - len(ending.document.get("trials", []))
     happened = f"the study completes and prints its answer, told {told} time(s) about the journal"
     answered = bool(ending.document.get("complete")) and bool(ending.document.get("best"))
     as_due = answered and told == 1 and "Traceback" not in ending.said
-    return Row("disk: full (no file beyond 4 KiB)", happened, ending.orphans, 0, as_due)
+    return Row("disk: full (no file beyond 4 KiB)", happened, ending.orphans, lost, as_due)
 
 
 def corrupt_profile(bench: Bench) -> Row:
     """The profile of the study holds rubbish; tuning again replaces it."""
+    before = bench.trials()
     paths = list((bench.home / "data" / "profiles").glob("*.json"))
     for path in paths:
         path.write_bytes(b'{"schema": "sdoctor.profile/1", "model"')
@@ -253,7 +256,8 @@ def corrupt_profile(bench: Bench) -> Row:
     whole = bool(paths) and all(json.loads(path.read_text())["best"] for path in paths)
     happened = "tuning again replaces it with a whole one"
     as_due = whole and ending.code == 0 and "Traceback" not in ending.said
-    return Row("profile: rubbish", happened, ending.orphans, 0, as_due)
+    lost = before - ending.document.get("resumed_trials", 0)
+    return Row("profile: rubbish", happened, ending.orphans, lost, as_due)
 
 
 def rows(folder: Path, *, fast: bool) -> Iterator[Row]:

@@ -93,7 +93,7 @@ def test_a_wrong_picture_is_rejected_and_cannot_win(gate, pixels, not_finite, ve
 
 
 def test_rounding_is_held_to_more_than_another_number_format(gate):
-    pixels = noisy(9.0)
+    pixels = noisy(4.0)
     assert judged(gate, pixels, BF16).finished
     assert judged(gate, pixels, Settings(memory_format="channels_last")).outcome is Outcome.REJECTED
 
