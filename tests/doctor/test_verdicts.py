@@ -189,6 +189,6 @@ def test_a_process_that_shares_its_core_really_starves():
         for child in (neighbour, watched):
             child.kill()
             child.wait()
-    (verdict,) = judge(seen.samples)
+    verdict = judge(seen.samples)[0]
     assert verdict.id == "starved-by-priority"
     assert verdict.evidence["niceness"] == os.nice(0) + 10
