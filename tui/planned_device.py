@@ -6,9 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from doctor.cards import find_card, meant_by
-from doctor.sizes import parse_amount
+from doctor.sizes import MIB, parse_amount
 from tuner.calibration import Calibration, calibrate
-from tuner.device_model import HOST_BYTES, Device, device_of_card, device_of_memory, device_of_target
+from tuner.device_model import (
+    CONTEXT_BYTES,
+    DESKTOP_BYTES,
+    HOST_BYTES,
+    Device,
+    device_of_card,
+    device_of_memory,
+    device_of_target,
+)
 from tuner.dryrun.rows import Answer, Ask
 from tuner.fingerprint import Fingerprint
 from tuner.knobs import default_settings
@@ -63,11 +71,12 @@ def planned_device(gpu: str | None, memory: str | None) -> PlannedDevice:
             else device_of_memory(parse_amount(memory, card.memory_bytes), card)
         )
         others = [other.name for other in meant_by(gpu) if other is not card]
-        notes = (f"'{gpu}' was taken as {card.name}; there is also {', '.join(others)}",) if others else ()
-        return PlannedDevice(device=device, target=target_of(device), notes=notes)
+        notes = [f"'{gpu}' was taken as {card.name}; there is also {', '.join(others)}"] if others else []
+        notes.append(_assumed(desktop=card.is_desktop and memory is None))
+        return PlannedDevice(device=device, target=target_of(device), notes=tuple(notes))
     if memory is not None and not _is_share(memory):
         device = device_of_memory(parse_amount(memory))
-        return PlannedDevice(device=device, target=target_of(device))
+        return PlannedDevice(device=device, target=target_of(device), notes=(_assumed(desktop=False),))
     from doctor.gather import gather
     from tuner.fingerprint import fingerprint_of
     from tuner.target import choose_target
@@ -79,6 +88,14 @@ def planned_device(gpu: str | None, memory: str | None) -> PlannedDevice:
         device = device_of_memory(parse_amount(memory, target.memory_total), device.card)
         return PlannedDevice(device=device, target=target_of(device))
     return PlannedDevice(device=device, target=target, fingerprint=fingerprint_of(facts, target))
+
+
+def _assumed(*, desktop: bool) -> str:
+    """The constants that nothing here has measured."""
+    words = f"{CONTEXT_BYTES // MIB} MiB for the CUDA context"
+    if desktop:
+        words += f" and {DESKTOP_BYTES // MIB} MiB for the desktop"
+    return f"assumed, not measured: {words}"
 
 
 def _is_share(memory: str) -> bool:

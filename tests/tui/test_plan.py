@@ -133,6 +133,7 @@ def test_bad_input_gets_one_sentence(home, arguments, words):
     assert (done.returncode, done.stdout) == (2, "")
 
 
+@pytest.mark.slow
 def test_a_component_that_cannot_be_built_is_named(home, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(BUILTIN_ROOT / "sd15", folder)
