@@ -15,10 +15,12 @@ import msgspec
 
 from doctor.errors import SdoctorError
 from tuner.dryrun.rows import Answer, Ask
+from tuner.worker.lifeline import end_with_owner
 
 
 def main() -> None:
     """Answer until stdin ends."""
+    end_with_owner()
     # Libraries print; the answers keep the real stdout to themselves.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
