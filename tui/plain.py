@@ -9,19 +9,24 @@ from doctor.sizes import gib
 from tuner.events import Event, Loaded, PhaseEnded, Stepped
 from tuner.generation import Generation
 from tuner.probe import TraceFold
+from tuner.stepping import LadderStep
 
 
 def run_plain(generation: Generation, notes: tuple[str, ...], *, quiet: bool) -> TraceFold:
-    """Run to the end. Ctrl-C stops after the current step, a second one at once."""
+    """Run to the end and give back the last attempt. Ctrl-C stops after the current step, a second one at once."""
     say = _Say(quiet)
     for note in notes:
         say.line(note)
-    fold = TraceFold()
+    attempts = [TraceFold()]
 
     def follow() -> None:
         for event in generation.events():
-            fold.add(event)
-            say.event(event)
+            if isinstance(event, LadderStep):
+                attempts.append(TraceFold())
+                say.line(f"{event.reason.capitalize()}; trying again with {event.settings_text}.")
+            else:
+                attempts[-1].add(event)
+                say.event(event)
 
     failure: list[BaseException] = []
 
@@ -42,7 +47,7 @@ def run_plain(generation: Generation, notes: tuple[str, ...], *, quiet: bool) ->
             generation.interrupt()
     if failure:
         raise failure[0]
-    return fold
+    return attempts[-1]
 
 
 class _Say:

@@ -110,7 +110,7 @@ def tune(
         except KeyboardInterrupt:
             interrupted = True
             result = study.conclude()
-    _report(result, situation, as_json=as_json)
+    _report(result, situation, loaded, as_json=as_json)
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if result.best is None:
@@ -209,7 +209,7 @@ def _goal(
     )
 
 
-def _report(result: Result, situation: Situation, *, as_json: bool) -> None:
+def _report(result: Result, situation: Situation, loaded: Loaded, *, as_json: bool) -> None:
     """Save the profile and print what was found. Raises NotInOrder, after printing, if it could not be saved."""
     from datetime import UTC, datetime
 
@@ -219,7 +219,14 @@ def _report(result: Result, situation: Situation, *, as_json: bool) -> None:
     from tuner.store import profiles_dir, save
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    profile = profile_of(result, situation.address, situation.fingerprint, now)
+    profile = profile_of(
+        result,
+        situation.address,
+        situation.fingerprint,
+        now,
+        pipeline=loaded.pipeline,
+        architecture=loaded.architecture,
+    )
     path, trouble = None, None
     try:
         path = save(profile) if profile is not None else None
