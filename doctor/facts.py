@@ -48,6 +48,9 @@ class Cpu:
     frequency_max: float | None = None
     """MHz: the highest clock that the kernel knows of, or the clock that a virtual machine states."""
     governor: str | None = None
+    scaling_driver: str | None = None
+    """The kernel's driver that sets the clocks: "intel_pstate", "acpi-cpufreq"; what a governor's name means
+    depends on it."""
     niceness: int | None = None
     numa_nodes: int | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,6 +11,12 @@ from doctor.check import Check
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "findings", _HERE.parent / "docs" / "findings")
 """In a wheel the pages lie in the package, in a checkout in the documentation."""
+
+_ALIKE = 0.65
+"""Share of equal letters above which a name is taken for a misspelling (difflib's ratio); below it the guesses are
+of no help."""
+
+_SHORTEST = 3
 
 
 def page_path(cause: str) -> str:
@@ -32,7 +38,9 @@ def asked_by(cause: str, checks: Sequence[Check]) -> tuple[Check, ...]:
     return tuple(check for check in checks if cause in check.causes)
 
 
-def nearest(cause: str, checks: Sequence[Check]) -> list[str]:
-    """Known ids that are written like this one, at most three; the best first."""
-    known = sorted({known for check in checks for known in check.causes})
-    return get_close_matches(cause, known, n=3, cutoff=0.4)
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Known names that are written like this one or hold it, at most three; the best first."""
+    names = sorted(set(known))
+    holding = [one for one in names if len(name) >= _SHORTEST and name.lower() in one]
+    alike = get_close_matches(name.lower(), names, n=3, cutoff=_ALIKE)
+    return list(dict.fromkeys((*alike, *holding)))[:3]

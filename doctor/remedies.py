@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doctor.compat import CU126, CU130, WheelIndex, wheel_index
+from doctor.compat import CU126, CU130, WheelIndex, driver_floor, minor_release, wheel_index
 from doctor.facts import Facts, Gpu
 from doctor.finding import Remedy
 
@@ -12,7 +12,12 @@ PIP = "python -m pip"
 DRIVER_PAGE = "https://www.nvidia.com/drivers"
 TORCH_INDEX = "https://download.pytorch.org/whl"
 ROCM_INDEX = f"{TORCH_INDEX}/rocm7.2"
-"""ROCm builds of torch 2.11 to 2.15 (pytorch/test-infra tools/scripts/generate_binary_build_matrix.py)."""
+"""ROCm builds of torch 2.11 to 2.15 (github.com/pytorch/test-infra, tools/scripts/generate_binary_build_matrix.py,
+ROCM_ARCHES). Every ROCm release has an index of its own and there is none for "the newest": this is the one place
+that names it."""
+_OLDEST_PYTHON = (3, 10)
+"""Of the builds in the indexes that the remedies name (pypi.org/project/torch, Requires-Python since 2.9)."""
+
 XPU_INDEX = f"{TORCH_INDEX}/xpu"
 
 
@@ -57,7 +62,7 @@ def torch_from(index: WheelIndex, facts: Facts) -> Remedy:
     names = " ".join(together)
     return Remedy(
         text=f"Replace torch by a build from the index {index.name} ({index.note}). "
-        "Uninstall first: pip would call the installed one good enough.",
+        f"Uninstall first: pip would call the installed one good enough.{_python_first(facts)}",
         commands=(
             f"{pip_of(facts)} uninstall -y {names}",
             f"{pip_of(facts)} install {names} --index-url {index.url}",
@@ -65,9 +70,40 @@ def torch_from(index: WheelIndex, facts: Facts) -> Remedy:
     )
 
 
+def _python_first(facts: Facts) -> str:
+    """What has to be said first where the Python of the facts is too old for the builds of an index."""
+    have = minor_release(facts.python.version)
+    if have is None or have >= _OLDEST_PYTHON:
+        return ""
+    return (
+        f" This Python ({have[0]}.{have[1]}) is too old for them: make a new virtual environment with Python 3.11, 3.12 "
+        "or 3.13 first, and run the commands there."
+    )
+
+
 def torch_for_cards(facts: Facts, gpus: tuple[Gpu, ...]) -> Remedy:
-    """The torch that runs on all of ``gpus`` with the driver that is installed, or the driver update it
-    needs."""
+    """The torch that runs on all of ``gpus``: with the driver that is installed, or after the update that it needs."""
+    remedy = torch_for_driver(facts, gpus)
+    if remedy is not None:
+        return remedy
+    oldest = min(gpu.capability for gpu in gpus if gpu.capability is not None)
+    index = wheel_index(oldest, None, facts.host.os)
+    if index is None:
+        return Remedy(
+            "No current torch build has code for this card: compute on the processor, or use a newer card."
+        )
+    cuda = "13.0" if index is CU130 else "12.6"
+    windows = "Windows" if facts.host.wsl else facts.host.os
+    update = driver_update(facts, driver_floor(cuda, windows) or "")
+    then = torch_from(index, facts)
+    return Remedy(
+        f"The driver comes first, for no current torch runs on it. {update.text} Then: {then.text}",
+        (*update.commands, *then.commands),
+    )
+
+
+def torch_for_driver(facts: Facts, gpus: tuple[Gpu, ...]) -> Remedy | None:
+    """The torch that runs on all of ``gpus`` with the driver that is installed; None if there is none."""
     capabilities = [gpu.capability for gpu in gpus if gpu.capability is not None]
     if not capabilities:
         return Remedy(
@@ -85,7 +121,7 @@ def torch_for_cards(facts: Facts, gpus: tuple[Gpu, ...]) -> Remedy:
     oldest, newest = min(capabilities), max(capabilities)
     index = wheel_index(oldest, facts.driver.version, facts.host.os)
     if index is None:
-        return driver_update(facts, "525.60.13" if facts.host.os != "Windows" else "528.33")
+        return None
     if newest >= (10, 0) and index is CU126:
         return Remedy(
             text="No current torch build serves both the oldest and the newest of these cards: use two "

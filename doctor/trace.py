@@ -16,6 +16,8 @@ class Outcome(StrEnum):
     CRASHED = "crashed"
     REFUSED = "refused"
     INTERRUPTED = "interrupted"
+    REJECTED = "rejected"
+    """It ran to its end, and its picture is not the one that it had to be."""
 
 
 class Phase(StrEnum):

@@ -70,7 +70,7 @@ MACHINES: dict[str, tuple[Facts, Facts]] = {
     ),
     "governor-powersave": (
         changed(CPU_ONLY, cpu={"governor": "powersave"}),
-        changed(HEALTHY, cpu={"governor": "powersave"}),
+        changed(CPU_ONLY, cpu={"governor": "powersave", "scaling_driver": "intel_pstate"}),
     ),
     "gpu-hot": (with_gpu(HEALTHY, temperature=91.0), with_gpu(HEALTHY, temperature=78.0)),
     "gpu-lost": (replace(HEALTHY, unread=(Unread(what="gpus[0].temperature", why="GPU is lost"),)), HEALTHY),

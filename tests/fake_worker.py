@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ from tuner.events import (
     Stepped,
 )
 from tuner.worker.channel import Channel, take_standard_streams
+from tuner.worker.lifeline import end_with_owner
 
 
 def finish(channel: Channel, command: Generate) -> None:
@@ -86,13 +88,53 @@ def half_a_line(channel: Channel, command: Generate) -> None:
     os._exit(7)
 
 
+def garbage(channel: Channel, command: Generate) -> None:
+    os.write(channel._out, b"a library wrote here\n")
+    time.sleep(60)
+
+
+def loses_its_pipe(channel: Channel, command: Generate) -> None:
+    os.close(channel._out)
+    time.sleep(60)
+
+
+def deaf(channel: Channel, command: Generate) -> None:
+    """Computes in native code that keeps Python's lock: no thread can see that the pipe was closed."""
+    channel.send(PhaseStarted(phase=Phase.DENOISE))
+    ctypes.PyDLL(None).sleep(60)
+
+
+def greedy(channel: Channel, command: Generate) -> None:
+    """Takes memory until it is stopped, 4 GiB at most."""
+    channel.send(PhaseStarted(phase=Phase.DENOISE))
+    blocks = []
+    for _ in range(64):
+        blocks.append(b"x" * (64 << 20))
+        time.sleep(0.02)
+    time.sleep(60)
+
+
 ACTS = {
     act.__name__: act
-    for act in (finish, out_of_memory, segfault, abort_without_memory, killed, hang, slow, half_a_line)
+    for act in (
+        finish,
+        out_of_memory,
+        segfault,
+        abort_without_memory,
+        killed,
+        hang,
+        slow,
+        half_a_line,
+        garbage,
+        loses_its_pipe,
+        deaf,
+        greedy,
+    )
 }
 
 
 def main() -> None:
+    end_with_owner()
     act = os.environ.get("FAKE_WORKER", "finish")
     if act == "dies_at_start":
         sys.exit("no such library")

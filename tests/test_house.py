@@ -54,7 +54,9 @@ def test_importing_the_house_imports_nothing_heavy(module):
     assert heavy_modules_after(f"import {module}") == set()
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("check", "--json"), ("tune", "--help")])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("check", "--json"), ("tune", "--help"), ("monitor", "--once")]
+)
 def test_commands_that_need_no_pipeline_load_no_torch(arguments, tmp_path, monkeypatch):
     monkeypatch.setenv("SDOCTOR_HOME", str(tmp_path))
     assert heavy_modules_after(run_command(*arguments)) == set()

@@ -14,8 +14,13 @@ from doctor.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USAGE, SdoctorErro
 from tui.commands.check import check
 from tui.commands.explain import explain
 from tui.commands.generate import generate
+from tui.commands.monitor import monitor
 from tui.commands.plan import plan
 from tui.commands.tune import tune
+from tui.say import say
+
+_PARSER_INTERRUPTED = 130
+"""What typer makes of Ctrl-C in a command (typer/core.py, _main); no command of sdoctor ends with it."""
 
 app = typer.Typer(
     name="sdoctor",
@@ -30,6 +35,7 @@ app.command()(explain)
 app.command()(plan)
 app.command()(tune)
 app.command()(generate)
+app.command()(monitor)
 
 
 def _version(wanted: bool) -> None:
@@ -54,11 +60,13 @@ def main() -> None:
     try:
         # Not standalone, so that every exit passes here and none prints a traceback.
         code = app(standalone_mode=False)
+        if code == _PARSER_INTERRUPTED:
+            raise KeyboardInterrupt
     except SdoctorError as error:
-        _say(str(error))
+        say(str(error))
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _say("Interrupted.")
+        say("Interrupted.")
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader (a pager, head) went away; there is nobody to tell.
@@ -73,7 +81,7 @@ def _unexpected(error: Exception) -> int:
     """Usage errors of the command line parser, and defects of sdoctor."""
     show = getattr(error, "format_message", None)
     if show is not None:
-        _say(f"{show()} Try 'sdoctor --help'.")
+        say(f"{show()} Try 'sdoctor --help'.")
         return int(getattr(error, "exit_code", EXIT_USAGE))
     import tempfile
     import traceback
@@ -81,12 +89,8 @@ def _unexpected(error: Exception) -> int:
 
     with tempfile.NamedTemporaryFile("w", prefix="sdoctor-defect-", suffix=".txt", delete=False) as file:
         traceback.print_exc(file=file)
-    _say(
+    say(
         f"This is a defect of sdoctor: {type(error).__name__}: {error}. "
         f"The details are in {Path(file.name)}; please report them."
     )
     return EXIT_DEFECT
-
-
-def _say(sentence: str) -> None:
-    typer.echo(f"sdoctor: {sentence}", err=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from doctor.telemetry.sample import Sample
-from doctor.telemetry.sources import HostSource
+from doctor.telemetry.sampler import Sampler
 from tui.state import FeedEnded, Heard, Message, News, RunStarted
 from tuner.events import Ready
 
@@ -141,7 +141,7 @@ class Feed:
         if self._read is not None:
             self._take(self._read)
             return
-        source = HostSource()
+        source = Sampler()
         try:
             self._take(source.read)
         finally:

@@ -6,6 +6,8 @@ import sys
 import threading
 
 from doctor.sizes import gib
+from tui.render_monitor import verdict_lines
+from tui.watching import Watch
 from tuner.events import Event, Loaded, PhaseEnded, Stepped
 from tuner.generation import Generation
 from tuner.probe import TraceFold
@@ -19,14 +21,17 @@ def run_plain(generation: Generation, notes: tuple[str, ...], *, quiet: bool) ->
         say.line(note)
     attempts = [TraceFold()]
 
+    watch = Watch(generation.pid, generation.device)
+
     def follow() -> None:
         for event in generation.events():
             if isinstance(event, LadderStep):
                 attempts.append(TraceFold())
                 say.line(f"{event.reason.capitalize()}; trying again with {event.settings_text}.")
-            else:
-                attempts[-1].add(event)
-                say.event(event)
+                continue
+            attempts[-1].add(event)
+            watch.event(event)
+            say.event(event)
 
     failure: list[BaseException] = []
 
@@ -38,15 +43,19 @@ def run_plain(generation: Generation, notes: tuple[str, ...], *, quiet: bool) ->
 
     # In a thread of its own, so that Ctrl-C reaches this one at any time and the stream is read to its end.
     thread = threading.Thread(target=guarded, name="generation")
-    thread.start()
-    while thread.is_alive():
-        try:
-            thread.join(0.2)
-        except KeyboardInterrupt:
-            say.line("Stopping after this step ...")
-            generation.interrupt()
+    with watch:
+        thread.start()
+        while thread.is_alive():
+            try:
+                thread.join(0.2)
+            except KeyboardInterrupt:
+                say.line("Stopping after this step ...")
+                generation.interrupt()
     if failure:
         raise failure[0]
+    verdicts = watch.verdicts()
+    for line in verdict_lines(verdicts[:1]) if verdicts else ():
+        say.line(line)
     return attempts[-1]
 
 

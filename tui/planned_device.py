@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from doctor.cards import find_card, meant_by
 from doctor.sizes import parse_amount
 from tuner.calibration import Calibration, calibrate
-from tuner.device_model import Device, device_of_card, device_of_memory, device_of_target
+from tuner.device_model import HOST_BYTES, Device, device_of_card, device_of_memory, device_of_target
 from tuner.dryrun.rows import Answer, Ask
 from tuner.fingerprint import Fingerprint
 from tuner.knobs import default_settings
@@ -43,7 +43,8 @@ class PlannedDevice:
         profile = match(model, self.fingerprint).profile if self.fingerprint else None
         if profile is None:
             return None
-        found = calibrate(model, profile.trials, ask, self._replayed)
+        host = HOST_BYTES if self.device.is_cpu else None
+        found = calibrate(model, profile.trials, ask, self._replayed, host_bytes=host)
         return found if found.trials else None
 
     def _replayed(self, answer: Answer, trial: Trial) -> Replay:

@@ -40,7 +40,8 @@ class Line:
 
     def clear(self) -> None:
         """Leave nothing behind."""
-        self._write("")
+        # The terminal may have added "^C" to it.
+        self._write("".ljust(self._width + len("^C")))
         self._stream.write("\r")
         self._stream.flush()
 

@@ -26,6 +26,11 @@ class Show(Protocol):
         """A run ended."""
 
 
+def say(sentence: str) -> None:
+    """One sentence for the user on standard error."""
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201  (standard error is the talk)
+
+
 class Lines:
     """One line per trial."""
 

@@ -23,7 +23,8 @@ section { background: var(--card); border: 1px solid var(--line); border-left: .
 h2 { font-size: 1.1rem; margin: 0; overflow-wrap: anywhere; }
 .label { color: var(--tone); text-transform: uppercase; font-size: .85rem; letter-spacing: .04em; }
 p { margin: .5rem 0; overflow-wrap: anywhere; }
-pre { background: var(--ground); border: 1px solid var(--line); border-radius: .3rem; overflow-x: auto; padding: .6rem; }
+pre { background: var(--ground); border: 1px solid var(--line); border-radius: .3rem;
+  overflow-wrap: anywhere; padding: .6rem; white-space: pre-wrap; }
 td, th { text-align: left; vertical-align: top; padding: .1rem .8rem .1rem 0; overflow-wrap: anywhere; }
 summary { cursor: pointer; color: var(--soft); }
 """

@@ -25,6 +25,7 @@ _OUTCOMES = {
     Outcome.CRASHED: "crashed",
     Outcome.REFUSED: "refused",
     Outcome.INTERRUPTED: "interrupted",
+    Outcome.REJECTED: "picture rejected",
 }
 
 
@@ -35,7 +36,9 @@ _BEST = {
 }
 
 
-def as_document(result: Result, model: str, fingerprint: Fingerprint, profile: Path | None) -> str:
+def as_document(
+    result: Result, model: str, fingerprint: Fingerprint, profile: Path | None, resumed_trials: int = 0
+) -> str:
     """The JSON document of ``sdoctor tune --json``."""
 
     def pair(trial: Trial | None) -> dict[str, object] | None:
@@ -47,6 +50,7 @@ def as_document(result: Result, model: str, fingerprint: Fingerprint, profile: P
         "fingerprint": fingerprint,
         "budget_bytes": result.goal.budget,
         "complete": result.complete,
+        "resumed_trials": resumed_trials,
         "largest": _largest(result.largest),
         "ladder": [_largest(item) for item in result.ladder if item.edge is not None],
         "other_edges": [_largest(item) for item in result.others if item.edge is not None],
@@ -90,6 +94,11 @@ def as_table(result: Result, model: str, target: Target, profile: Path | None) -
     if any(trial.purpose.value == "largest" for trial in result.trials):
         lines += ["", "Sizes tried (measured):", _row("settings", "size", "s/image", "peak", "outcome")]
         lines += [_size_row(trial) for trial in result.trials if trial.purpose.value == "largest"]
+    lines += [
+        f"Rejected: {trial.settings.text()}: {trial.message}"
+        for trial in result.trials
+        if trial.outcome is Outcome.REJECTED
+    ]
     remarks = sorted({remark for trial in result.trials for remark in trial.remarks})
     lines += [f"Note: {remark}." for remark in remarks]
     if not result.complete:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -23,14 +24,18 @@ def describe(facts: Facts) -> str:
 def _hardware(facts: Facts) -> Iterator[str | None]:
     host, cpu = facts.host, facts.cpu
     inside = f" in {host.container}" if host.container else " in WSL" if host.wsl else ""
-    yield (host.distribution or host.os or "unknown system") + inside
+    unknown = "no system named" if facts.read_from else "unknown system"
+    yield (host.distribution or {"Darwin": "macOS"}.get(host.os or "", host.os) or unknown) + inside
     cores = f", {cpu.usable_cores} cores" if cpu.usable_cores else ""
     yield f"{cpu.model}{cores}" if cpu.model else None
     yield f"{gib(facts.memory.total)} memory" if facts.memory.total else None
-    for gpu in facts.gpus or ():
-        yield f"{gpu.name or f'card {gpu.index}'} {gib(gpu.memory_total)}"
+    cards = Counter(
+        f"{gpu.name or f'card {gpu.index}'}{f' {gib(gpu.memory_total)}' if gpu.memory_total else ''}"
+        for gpu in facts.gpus or ()
+    )
+    yield from (name if number == 1 else f"{number} x {name}" for name, number in cards.items())
     if facts.gpus is None:
-        yield "graphics cards unknown"
+        yield "no card named" if facts.read_from else "graphics cards unknown"
     elif not facts.gpus:
         yield "no NVIDIA card"
 
@@ -58,7 +63,7 @@ def verdict(report: Report) -> tuple[Severity, str]:
     if warnings:
         return Severity.WARNING, f"No error found; {count(warnings, 'warning')}."
     if not report.findings:
-        return Severity.UNKNOWN, "Nothing was found to judge."
+        return Severity.OK, "The checks that were asked found nothing."
     if report.count(Severity.UNKNOWN):
         return Severity.OK, "No error found in what could be read."
     return Severity.OK, "No error found."

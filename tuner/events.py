@@ -46,6 +46,11 @@ class Generate(_Message, tag="generate", frozen=True, kw_only=True):
     outputs: tuple[str, ...] = ()
     """Paths of the PNG files to write, one per picture of the batch; () writes none."""
     preview: bool = False
+    samples: tuple[str, ...] = ()
+    """Paths of the bare PNG files for the comparison of pictures, one per picture; () writes none.
+
+    They take no part in the measurement: one that cannot be written is left out.
+    """
 
 
 class Interrupt(_Message, tag="interrupt", frozen=True, kw_only=True):
@@ -124,6 +129,8 @@ class Finished(_Message, tag="finished", frozen=True, kw_only=True):
     seconds: float
     """Wall time of the whole generation, without loading and saving."""
     images: tuple[str, ...] = ()
+    not_finite: Phase | None = None
+    """Where values appeared that are no numbers (NaN, infinity); looked for only where ``samples`` were asked for."""
 
 
 class Failed(_Message, tag="failed", frozen=True, kw_only=True):

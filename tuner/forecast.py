@@ -27,8 +27,9 @@ class DryRunForecast:
         """Predicted peak in bytes: allocated by torch on a card, weights and tensors on a processor."""
         if self._silent:
             return None
-        # As the oracle does: neither changes what the models compute with.
-        question = (settings.but(threads=None, compile="none"), width, height, batch)
+        # As the oracle does; offloading alone changes what is on the device at a time.
+        seen = settings.as_the_models_see_them().but(offload=settings.offload)
+        question = (seen, width, height, batch)
         if question not in self._known:
             self._known[question] = self._fresh(*question)
         return self._known[question]

@@ -168,6 +168,11 @@ class Generation:
         else:
             self._worker.interrupt()
 
+    @property
+    def device(self) -> str:
+        """What it computes on: "cpu" or "cuda:0"."""
+        return self._load.device
+
     def pid(self) -> int | None:
         """Process id of the worker, None before it was started."""
         return None if self._worker is None else self._worker.pid

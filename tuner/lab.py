@@ -10,7 +10,9 @@ from typing import Self
 
 from doctor.trace import Outcome
 from tuner.events import Apply, Command, Event, Failed, Generate, Load, Loaded
+from tuner.gate import Gate
 from tuner.knobs import needs_fresh_worker
+from tuner.memory_back import FreeBytes, free_bytes_of, wait_until_back
 from tuner.probe import MOST_RUNS, Probe, TraceFold, Trial, trial_of
 from tuner.runner import Limits, Worker
 from tuner.settings import Request, Settings
@@ -45,7 +47,12 @@ class Lab:
         bench: Bench,
         on_event: Callable[[Event], None] = lambda _event: None,
         start_worker: Callable[[], Worker] = Worker,
+        free_bytes: FreeBytes | None = None,
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate
+        self._free_bytes = free_bytes or free_bytes_of(bench.device)
+        self._free_before: int | None = None
         self._bench = bench
         self._on_event = on_event
         self._start_worker = start_worker
@@ -63,9 +70,10 @@ class Lab:
         self.close()
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker, and wait until its memory is back: the next trial must not pay for this one."""
         if self._worker is not None:
             self._worker.close()
+            wait_until_back(self._free_bytes, self._free_before)
         self._worker = self._loaded = None
 
     def load(self, settings: Settings) -> Loaded | Failed:
@@ -76,6 +84,7 @@ class Lab:
             if not needs_fresh_worker(self._settings, settings):
                 return self._ask(Apply(settings=settings), settings)
         self.close()
+        self._free_before = self._free_bytes()
         self._worker = self._start_worker()
         bench = self._bench
         return self._ask(
@@ -133,15 +142,19 @@ class Lab:
             fold = self._generate(probe, 1, loaded)
             if fold.seconds is None:
                 return trial_of(probe, [fold], loaded.remarks, time.monotonic() - started)
-        runs = [self._generate(probe, probe.steps, loaded)]
+        samples = self._gate.samples(probe) if self._gate is not None else ()
+        runs = [self._generate(probe, probe.steps, loaded, samples)]
         while _worth_repeating(probe, runs):
             runs.append(self._generate(probe, probe.steps, loaded))
-        return trial_of(probe, runs, loaded.remarks, time.monotonic() - started)
+        trial = trial_of(probe, runs, loaded.remarks, time.monotonic() - started)
+        if self._gate is None or not samples:
+            return trial
+        return self._gate.judge(trial, runs[0].not_finite)
 
-    def _generate(self, probe: Probe, steps: int, loaded: Loaded) -> TraceFold:
+    def _generate(self, probe: Probe, steps: int, loaded: Loaded, samples: tuple[str, ...] = ()) -> TraceFold:
         """One run; its fold has no ``seconds`` if it did not finish."""
         fold = TraceFold(loaded.setup)
-        command = Generate(request=self._request(probe, steps))
+        command = Generate(request=self._request(probe, steps), samples=samples)
         last = self._listen(command, Limits(total=probe.limit_seconds), fold)
         if isinstance(last, Failed) and last.outcome is not Outcome.REFUSED:
             self.close()

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from doctor.errors import UsageError
 from tuner.knobs import KNOBS, refusals
+from tuner.knobs.backends import BACKENDS, HALF_ONLY
+from tuner.plan_weights import WEIGHTS
 from tuner.settings import Settings, setting_names
 from tuner.target import Target
 
-# diffusers 0.42.1, models/attention_dispatch.py, AttentionBackendName.
-BACKENDS = (
-    "flash", "flash_hub", "flash_varlen", "flash_varlen_hub", "flash_4_hub", "_flash_3", "_flash_varlen_3",
-    "_flash_3_hub", "_flash_3_varlen_hub", "aiter_fa2_hub", "flex", "native", "_native_cudnn", "_native_efficient",
-    "_native_flash", "_native_math", "_native_npu", "_native_xla", "sage", "sage_hub", "sage_blackwell_hub",
-    "sage_varlen", "_sage_qk_int8_pv_fp8_cuda", "_sage_qk_int8_pv_fp8_cuda_sm90", "_sage_qk_int8_pv_fp16_cuda",
-    "_sage_qk_int8_pv_fp16_triton",
-)  # fmt: skip
 _COMPILERS = ("none", "inductor", "openvino")
-_WEIGHTS = ("native", "int8", "fp8", "nf4")
-# These kernels have no float32 version (flash-attn, sageattention; cuDNN's attention is for 16 bits).
-_HALF_ONLY = ("flash", "sage", "_flash", "_sage", "_native_cudnn", "_native_flash", "aiter")
 
 
 def check_settings(settings: Settings, target: Target) -> None:
@@ -40,9 +31,8 @@ def values_of(name: str) -> tuple[str, ...]:
     if name == "compile":
         return _COMPILERS
     if name == "weights":
-        return _WEIGHTS
-    known = next((knob.values for knob in KNOBS if knob.name == name), ())
-    return (*known, *BACKENDS) if name == "attention" else known
+        return WEIGHTS
+    return next((knob.values for knob in KNOBS if knob.name == name), ())
 
 
 def _unknown_values(settings: Settings) -> list[str]:
@@ -56,7 +46,7 @@ def _unknown_values(settings: Settings) -> list[str]:
 
 def _contradictions(settings: Settings, target: Target) -> list[str]:
     found = []
-    if settings.precision == "fp32" and settings.attention.startswith(_HALF_ONLY):
+    if settings.precision == "fp32" and settings.attention.startswith(HALF_ONLY):
         found.append(
             f"attention={settings.attention} and precision=fp32 contradict each other: this kernel computes in "
             "16 bits only; use precision=bf16 or attention=sdpa"

@@ -54,7 +54,7 @@ def predict(
         )
     # What was measured on this machine takes the place of the constant.
     calibration = calibration or Calibration(overhead_bytes=HOST_BYTES if device.is_cpu else 0)
-    fits, run = _run(answer, settings, device, budget - calibration.overhead_bytes)
+    fits, run = _run(answer, settings, device, budget - calibration.overhead_bytes, calibration.growth)
     overhead = calibration.overhead_bytes + (0 if device.is_cpu else CONTEXT_BYTES)
     steps = steps or answer.steps
     seconds = None
@@ -79,9 +79,11 @@ def predict(
     )
 
 
-def _run(answer: Answer, settings: Settings, device: Device, budget: int) -> tuple[bool, Replay]:
+def _run(
+    answer: Answer, settings: Settings, device: Device, budget: int, growth: float
+) -> tuple[bool, Replay]:
     if device.capability is None:
-        run = replay_on_cpu(answer)
+        run = replay_on_cpu(answer, growth)
         return run.peak_reserved <= budget, run
     try:
         return True, replay(answer, settings.offload, device.capability, budget)

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from doctor.trace import Outcome, Phase, PhaseRecord, Trace
 from tuner.events import Event, Failed, Finished, Loaded, PhaseEnded, Stepped
+from tuner.quality import Quality
 from tuner.settings import Settings
 
 MOST_RUNS = 7
@@ -74,6 +75,8 @@ class Trial:
     message: str | None = None
     seconds: float | None = None
     """Wall time that the trial cost, loading and warm-up included."""
+    quality: Quality | None = None
+    """Its picture against the reference; None if no picture was kept."""
 
     @property
     def finished(self) -> bool:
@@ -104,6 +107,8 @@ class TraceFold:
         self._trace = Trace(setup=setup or {})
         self.seconds: float | None = None
         """Wall time of the generation as the worker measured it; None until it finished."""
+        self.not_finite: Phase | None = None
+        """Where values appeared that are no numbers, if that was looked for."""
 
     def add(self, event: Event) -> None:
         """Take one event."""
@@ -122,6 +127,7 @@ class TraceFold:
             trace = replace(trace, step_seconds=(*trace.step_seconds, event.seconds))
         elif isinstance(event, Finished):
             self.seconds = event.seconds
+            self.not_finite = event.not_finite
             trace = replace(trace, outcome=Outcome.FINISHED, images=event.images)
         elif isinstance(event, Failed):
             trace = replace(trace, outcome=event.outcome, message=event.message, failed_in=event.phase)

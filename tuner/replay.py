@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner.caching_allocator import Block, CachingAllocator, OutOfMemory
-from tuner.dryrun.rows import CONVOLUTION, RELEASE, STAGES, Answer, Call, Component
+from tuner.dryrun.rows import CONVOLUTION, ENTER, LEAVE, RELEASE, STAGES, Answer, Call, Component
 from tuner.workspaces import convolution_bytes, convolution_bytes_on_cpu, cublas_bytes
-
-# Group offload by leaves with a stream fetches the next leaf while one computes (diffusers, hooks/group_offloading.py).
-_GROUPS_RESIDENT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +42,16 @@ def replay(answer: Answer, offload: str, capability: tuple[int, int], limit: int
     return run.result()
 
 
-def replay_on_cpu(answer: Answer) -> Replay:
-    """Weights, live tensors and oneDNN's copies of each stage; holes in the host's heap are not modelled."""
+def replay_on_cpu(answer: Answer, growth: float = 1.0) -> Replay:
+    """Weights, live tensors and oneDNN's copies of each stage.
+
+    Holes in the host's heap are not modelled; ``growth`` is by how much more than these tensors was measured.
+    """
     weights = {part.name: part.bytes for part in answer.components}
     highest: dict[str, tuple[int, int]] = {}
     for call in answer.calls:
         held = sum(weights.values()) - weights[call.component.name] + call.component.bytes
-        peak = held + live_peak(call) + call.component.dequantised
+        peak = held + int(growth * live_peak(call)) + call.component.dequantised
         highest[call.stage] = max(highest.get(call.stage, (0, 0)), (peak, held))
     stages = _stages(answer, highest)
     return Replay(stages=stages, peak_reserved=max(stage.peak_bytes for stage in stages))
@@ -113,24 +113,29 @@ class _Run:
         )
 
     def call(self, call: Call) -> None:
+        """One call of a model: its allocations in their order, with its layers' weights as the offload mode has it."""
         allocator = self._allocator
-        transient = self._bring(call.component)
+        self._bring(call.component)
         held = sum(block.size for blocks in self._resident.values() for block in blocks)
         allocator.reset_peaks_of_allocated()
-        if call.component.dequantised:
-            transient.append(allocator.allocate(call.component.dequantised))
         blocks: dict[int, Block] = {}
+        layers = _Layers(call, self._offload, allocator)
         workspaces = [convolution_bytes(found, self._capability) for found in call.convolutions]
         for size, number in call.events:
             if size > 0:
                 blocks[number] = allocator.allocate(size)
             elif size == RELEASE:
                 allocator.release(blocks.pop(number))
+            elif size == ENTER:
+                layers.enter(number)
+            elif size == LEAVE:
+                layers.leave(number)
             elif size == CONVOLUTION:
                 self._workspace(workspaces[number])
         highest = self._highest.get(call.stage, (0, 0))
         self._highest[call.stage] = max(highest, (allocator.peak_allocated, held))
-        for block in (*blocks.values(), *transient):
+        layers.end()
+        for block in blocks.values():
             allocator.release(block)
 
     def _workspace(self, choices: tuple[int, ...]) -> None:
@@ -144,16 +149,14 @@ class _Run:
                 continue
             return
 
-    def _bring(self, part: Component) -> list[Block]:
-        """Have a component's weights where they are needed; returns what is given back after the call."""
+    def _bring(self, part: Component) -> None:
+        """Have a whole component's weights where they are needed; layers come and go by themselves."""
         if self._offload in ("sequential", "group"):
-            count = 1 if self._offload == "sequential" else _GROUPS_RESIDENT
-            return [self._allocator.allocate(size) for size in part.leaves[:count]]
+            return
         if self._offload == "model":
             self._send_away_the_one_before(part.name)
         if self._sizes.get(part.name) != part.tensors:
             self._convert(part)
-        return []
 
     def _send_away_the_one_before(self, name: str) -> None:
         """As accelerate's hook does (hooks.CpuOffload.pre_forward): that one only, then it empties the cache.
@@ -185,3 +188,47 @@ class _Run:
         for block in self._resident.pop(name):
             self._allocator.release(block)
         del self._sizes[name]
+
+
+class _Layers:
+    """The weights of single layers during one call.
+
+    Sequential offload brings a layer's weights when it begins and takes them away when it ends. Group offload with a
+    stream also fetches the layer that follows while one computes (diffusers, hooks/group_offloading.py). Whatever the
+    mode, quantised weights are expanded while their layer computes.
+    """
+
+    def __init__(self, call: Call, offload: str, allocator: CachingAllocator) -> None:
+        self._layers, self._allocator = call.layers, allocator
+        self._moves = offload in ("sequential", "group")
+        self._order = [number for size, number in call.events if size == ENTER] if offload == "group" else []
+        self._place = 0
+        self._ahead: Block | None = None
+        self._open: list[list[Block]] = []
+
+    def enter(self, number: int) -> None:
+        """A layer begins."""
+        layer = self._layers[number]
+        held = []
+        if self._moves and layer.bytes:
+            held.append(self._ahead or self._allocator.allocate(layer.bytes))
+        self._ahead = None
+        self._place += 1
+        if self._place < len(self._order):
+            following = self._layers[self._order[self._place]]
+            self._ahead = self._allocator.allocate(following.bytes) if following.bytes else None
+        if layer.expanded:
+            held.append(self._allocator.allocate(layer.expanded))
+        self._open.append(held)
+
+    def leave(self, _number: int) -> None:
+        """The layer that began last ends."""
+        for block in self._open.pop():
+            self._allocator.release(block)
+
+    def end(self) -> None:
+        """The call is over, even where a layer's end was never said."""
+        while self._open:
+            self.leave(0)
+        if self._ahead is not None:
+            self._allocator.release(self._ahead)

@@ -15,12 +15,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import psutil
 
+from doctor.sizes import gib
 from doctor.trace import Outcome, Phase
 from tuner.events import (
     Command,
@@ -37,10 +40,13 @@ from tuner.events import (
     encode,
 )
 from tuner.failures import is_out_of_memory_text
+from tuner.host_memory import FloorGuard
 
 _START_SECONDS = 180.0
 """Importing torch and diffusers takes 6 s here; a cold disk or a loaded machine may need far longer."""
 _QUIT_SECONDS = 5.0
+_LAST_SECONDS = 2.0
+"""A process that closed its pipe by ending is gone in milliseconds; writing a core file takes longer."""
 _TICK_SECONDS = 0.5
 
 
@@ -57,29 +63,31 @@ class Limits:
 class Worker:
     """One worker process, from start to end."""
 
-    def __init__(self, program: tuple[str, ...] = ("tuner.worker",)) -> None:
-        """Start ``python -P -m PROGRAM``; tests pass another program that speaks the same events."""
+    def __init__(
+        self,
+        program: tuple[str, ...] = ("tuner.worker",),
+        guard: Callable[[Callable[[], None]], FloorGuard] = FloorGuard,
+    ) -> None:
+        """Start ``python -P -m PROGRAM``; tests pass another program that speaks the same events.
+
+        ``guard`` gets what ends the worker, and watches the host's memory until ``stop``.
+        """
         handle, name = tempfile.mkstemp(prefix="sdoctor-worker-", suffix=".log")
         self._log = Path(name)
         environment = dict(os.environ)
         # The worker loads what it is told to; progress bars and notices of the libraries would only fill its log.
         environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", *program],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=handle,
-                env=environment,
-                # A neutral folder: no stranger's "tuner" package can be met there.
-                cwd=Path(tempfile.gettempdir()),
-            )
-        finally:
-            os.close(handle)
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._lock = threading.Lock()
-        self._reader = threading.Thread(target=self._read, name="worker-events", daemon=True)
+        started: Future[subprocess.Popen[bytes]] = Future()
+        # Linux ends the worker when the thread that started it ends (tuner.worker.lifeline), so that thread is the
+        # one that reads the worker's events for as long as there are any.
+        self._reader = threading.Thread(
+            target=self._live, args=(program, handle, environment, started), name="worker-events", daemon=True
+        )
         self._reader.start()
+        self._process = started.result()
+        self._guard = guard(self._end)
         self.ready: Ready | None = None
         self.usable = True
 
@@ -88,13 +96,42 @@ class Worker:
         """Process id of the worker."""
         return self._process.pid
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+    def _live(
+        self,
+        program: tuple[str, ...],
+        log: int,
+        environment: dict[str, str],
+        started: Future[subprocess.Popen[bytes]],
+    ) -> None:
+        """Start the process and read its events to the end."""
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", *program],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                # A neutral folder: no stranger's "tuner" package can be met there.
+                cwd=Path(tempfile.gettempdir()),
+            )
+        except OSError as error:
+            started.set_exception(error)
+            return
+        finally:
+            os.close(log)
+        started.set_result(process)
+        assert process.stdout is not None
+        for line in process.stdout:
             # A line cut off by the worker's death is no event; its end is reported all the same.
-            if line.endswith(b"\n"):
+            if not line.endswith(b"\n"):
+                break
+            try:
                 self._events.put(decode_event(line))
+            except msgspec.DecodeError:
+                # Something else wrote on the pipe: nothing that comes after it can be trusted.
+                break
         self._events.put(None)
+        process.wait()
 
     def send(self, command: Command) -> None:
         """Pass a command; a worker that is gone is noticed by the next wait for an event."""
@@ -147,8 +184,15 @@ class Worker:
 
     def _epitaph(self, phase: Phase | None) -> Failed:
         """What to say on behalf of a worker that died without a word."""
-        code = self._process.wait()
+        code = self._last_code()
         words = self.log_tail()
+        if self._guard.left is not None:
+            return Failed(
+                outcome=Outcome.OUT_OF_MEMORY, message=self._floor_message(), phase=phase, detail=words
+            )
+        if code is None:
+            message = "The worker lost its pipe while it was still running, and was ended."
+            return Failed(outcome=Outcome.CRASHED, message=message, phase=phase, detail=words)
         if code < 0:
             name = signal.Signals(-code).name
             message = f"The worker was ended by {name}."
@@ -163,6 +207,26 @@ class Worker:
             message += " The kernel does that to the largest process when memory runs out."
         return Failed(outcome=outcome, message=message, phase=phase, detail=words)
 
+    def _last_code(self) -> int | None:
+        """How the process ended; None if it only closed its pipe, in which case it is ended here."""
+        try:
+            return self._process.wait(_LAST_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+
+    def _floor_message(self) -> str:
+        left, floor = self._guard.left or 0, self._guard.floor
+        return (
+            f"killed: host memory floor. {gib(left)} were left on the machine, and {gib(floor)} are kept free so "
+            "that it does not swap."
+        )
+
+    def _end(self) -> None:
+        """Send the signal that nothing survives; the reader then sees the pipe close. Any thread may call it."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
     def log_tail(self, limit: int = 4000) -> str:
         """The last ``limit`` bytes of what the worker's libraries printed; "" when the worker has been closed."""
         try:
@@ -175,9 +239,9 @@ class Worker:
     def kill(self) -> None:
         """End the process now and wait until it is gone, so that its memory is back."""
         self.usable = False
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._end()
         self._process.wait()
+        self._guard.stop()
 
     def close(self) -> None:
         """End the process, gently if it listens. May be called again."""
@@ -187,6 +251,7 @@ class Worker:
                 self._process.wait(_QUIT_SECONDS if self.usable else 0.2)
             except subprocess.TimeoutExpired:
                 self.kill()
+        self._guard.stop()
         self.usable = False
         assert self._process.stdin is not None
         assert self._process.stdout is not None

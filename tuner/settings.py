@@ -23,12 +23,22 @@ class Settings:
     memory_format: str = "contiguous"
     compile: str = "none"
     weights: str = "native"
+    fused_qkv: str = "off"
+    step_cache: str = "none"
+    tf32: str = "off"
+    cudnn_benchmark: str = "off"
     threads: int | None = None
     """CPU threads that torch computes with; None leaves torch's own choice."""
 
     def but(self, **changes: str | int | None) -> Self:
         """These settings with some of them changed."""
         return replace(self, **changes)  # type: ignore[arg-type]  # the field types differ, the names are checked
+
+    def as_the_models_see_them(self) -> Self:
+        """Without what leaves the work of the models as it is: where they run and how a device computes a product."""
+        return self.but(
+            offload="none", threads=None, compile="none", step_cache="none", tf32="off", cudnn_benchmark="off"
+        )
 
     def differences(self, other: Settings) -> dict[str, str | int | None]:
         """The names whose value here differs from ``other``, with the value here."""
@@ -52,6 +62,10 @@ _WORDS = {
     "memory_format": "{}",
     "compile": "compiled by {}",
     "weights": "{} weights",
+    "fused_qkv": "fused QKV",
+    "step_cache": "{} cache",
+    "tf32": "TF32",
+    "cudnn_benchmark": "cuDNN benchmark",
     "threads": "{} threads",
 }
 

@@ -51,7 +51,7 @@ def convolution_bytes(convolution: Convolution, capability: tuple[int, int]) -> 
 
 
 def convolution_bytes_on_cpu(convolution: Convolution) -> int:
-    """What oneDNN takes while a convolution runs: input and output in its own blocked order.
+    """What oneDNN takes while a convolution runs: a copy in its own blocked order, and as much for holes in the heap.
 
     Explains the measured peaks of SD 1.5 at 256x256 and 512x512 within 6 % (docs/plan.md).
     """

@@ -8,7 +8,7 @@ from doctor.check import Check, require
 from doctor.compat import OLDEST_CAPABILITY, driver_at_least, driver_floor, release
 from doctor.facts import Facts
 from doctor.finding import Finding, Remedy, Severity
-from doctor.remedies import driver_update, torch_for_cards
+from doctor.remedies import driver_update, torch_for_driver
 
 
 def run(facts: Facts) -> Iterator[Finding]:
@@ -49,8 +49,8 @@ def run(facts: Facts) -> Iterator[Finding]:
 
 def _remedy(facts: Facts, floor: str) -> Remedy:
     update = driver_update(facts, floor)
-    instead = torch_for_cards(facts, facts.gpus or ())
-    if not any("--index-url" in command for command in instead.commands):
+    instead = torch_for_driver(facts, facts.gpus or ())
+    if instead is None or not instead.commands:
         return update
     words = f"{update.text} Or keep the driver and use an older CUDA. {instead.text}"
     return Remedy(words, (*update.commands, *instead.commands))

@@ -10,27 +10,18 @@ from doctor.checks.cards import cuda_usable
 from doctor.facts import Facts
 from doctor.finding import Finding, Remedy, Severity
 
+_DYNAMIC = frozenset({"intel_pstate", "amd_pstate_epp"})
+"""Scaling drivers whose "powersave" raises the clock under load: the active modes of both
+(docs.kernel.org/admin-guide/pm/intel_pstate.html, amd-pstate.html). In their passive modes, where they are called
+intel_cpufreq and amd-pstate, it is the lowest clock."""
+
 
 def run(facts: Facts) -> Iterator[Finding]:
     """A CPU quota below the threads torch will start; OMP_NUM_THREADS too high or left at one; low
     priority."""
     yield from _threads(facts)
     if facts.cpu.governor == "powersave" and not cuda_usable(facts):
-        yield Finding(
-            id="governor-powersave",
-            severity=Severity.NOTE,
-            title="The processor's frequency governor is 'powersave'.",
-            evidence={"cpu.governor": "powersave"},
-            cause="Under intel_pstate and amd_pstate that is the normal setting, which still speeds up. Under acpi-cpufreq "
-            "it pins the lowest clock; the first command tells which it is.",
-            remedy=Remedy(
-                "If it is acpi-cpufreq, choose another governor.",
-                (
-                    "cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_driver",
-                    "sudo cpupower frequency-set -g performance",
-                ),
-            ),
-        )
+        yield from _powersave(facts.cpu.scaling_driver)
     niceness = facts.cpu.niceness
     if niceness is not None and niceness > 0:
         yield Finding(
@@ -43,6 +34,30 @@ def run(facts: Facts) -> Iterator[Finding]:
                 "Raise it again (needs root), or start from a normal shell.", ("sudo renice -n 0 -p $$",)
             ),
         )
+
+
+def _powersave(driver: str | None) -> Iterator[Finding]:
+    """The governor "powersave" of a scaling driver, or of one that is not known."""
+    if driver is not None and driver.replace("-", "_") in _DYNAMIC:
+        return
+    choose = "sudo cpupower frequency-set -g performance"
+    unsure = "cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_driver"
+    yield Finding(
+        id="governor-powersave",
+        severity=Severity.NOTE,
+        title="The processor's frequency governor is 'powersave'"
+        + (f": {driver} holds it at its lowest clock." if driver else "."),
+        evidence={"cpu.governor": "powersave", "cpu.scaling_driver": driver},
+        cause="Most scaling drivers take this governor to mean the lowest clock. "
+        + (
+            "Only intel_pstate and amd-pstate-epp speed up under load with it."
+            if driver
+            else "Under intel_pstate and amd-pstate-epp it is the normal setting; the first command tells which it is."
+        ),
+        remedy=Remedy("Choose another governor.", (choose,))
+        if driver
+        else Remedy("If it is neither of the two, choose another governor.", (unsure, choose)),
+    )
 
 
 def _threads(facts: Facts) -> Iterator[Finding]:
@@ -110,7 +125,7 @@ CHECK = Check(
     causes={
         "threads-over-quota": "torch will start more threads than the control group's CPU quota allows.",
         "omp-threads": "OMP_NUM_THREADS is larger than the cores, or leaves most of them idle.",
-        "governor-powersave": "The frequency governor is powersave (harmless under intel_pstate and amd_pstate).",
+        "governor-powersave": "The frequency governor is powersave (harmless under intel_pstate and amd-pstate-epp).",
         "low-priority": "The session has a low priority (positive niceness).",
     },
     run=run,
@@ -118,6 +133,8 @@ CHECK = Check(
         "github.com/ollama/ollama/issues/17916",
         "github.com/vllm-project/vllm/issues/34462",
         "github.com/FeralInteractive/gamemode/issues/299",
+        "docs.kernel.org/admin-guide/pm/intel_pstate.html",
+        "docs.kernel.org/admin-guide/pm/amd-pstate.html",
         "github.com/pytorch/pytorch (aten/src/ATen/ParallelOpenMP.cpp: MKL counts physical cores)",
     ),
 )

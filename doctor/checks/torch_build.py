@@ -68,7 +68,7 @@ def _cpu_only(facts: Facts, version: str) -> Finding:
     return Finding(
         id="cpu-only-torch",
         severity=Severity.ERROR,
-        title=f"The installed torch {version} is a CPU build, so {cards} stays unused.",
+        title=f"The installed torch {version} is a CPU build, which leaves {cards} unused.",
         evidence={
             "torch.version": version,
             "torch.cuda": None,

@@ -118,6 +118,17 @@ def read_limits(proc: Path = Path("/proc/self"), root: Path = Path("/")) -> Limi
     return Limits(min(cores, default=None), *tightest)
 
 
+def cpu_quotas(proc: Path = Path("/proc/self"), root: Path = Path("/")) -> list[tuple[float, Path]]:
+    """(cores, folder of the group) of every CPU quota above a process. Raises OSError or ValueError."""
+    groups = parse_membership((proc / "cgroup").read_text())
+    return [
+        (cores, folder)
+        for mount in parse_mounts((proc / "mountinfo").read_text())
+        for folder in _levels(mount, groups, root)
+        if (cores := _cpu_cores(folder, unified=not mount.controllers)) is not None
+    ]
+
+
 def _levels(mount: Mount, groups: dict[str, str], root: Path) -> Iterator[Path]:
     """The folders of this process's group and of every group above it, within one mount."""
     names = mount.controllers & {"cpu", "memory"} if mount.controllers else {""}

@@ -25,6 +25,9 @@ FLAGS = frozenset({
 """Instruction sets that decide which number formats are fast, as Linux names them (arch/x86, arch/arm64
 cpuinfo)."""
 
+_SCALING = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+"""How the kernel scales the clock of the first core (docs.kernel.org/admin-guide/pm/cpufreq.html)."""
+
 
 def read_host(environ: Mapping[str, str], redactor: Redactor) -> Reading:
     """Everything about the machine but its graphics cards and disks."""
@@ -88,7 +91,8 @@ def _cpu(reading: Reading, limits: Limits) -> Cpu:
         quota_cores=limits.cpu_cores,
         flags=flags,
         frequency_max=_frequency_max(reading),
-        governor=_governor(reading),
+        governor=_scaling(reading, "governor"),
+        scaling_driver=_scaling(reading, "scaling_driver"),
         niceness=os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else None,
         numa_nodes=_numa_nodes(reading),
     )
@@ -118,7 +122,7 @@ def parse_cpuinfo(text: str) -> tuple[str | None, tuple[str, ...] | None]:
 
 def _frequency_max(reading: Reading) -> float | None:
     """MHz, from the frequency scaling or, where there is none, the clock that the processor states."""
-    file, info = Path("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"), Path("/proc/cpuinfo")
+    file, info = _SCALING / "cpuinfo_max_freq", Path("/proc/cpuinfo")
     if file.exists():
         return reading.attempt("cpu.frequency_max", lambda: int(file.read_text()) / 1000)
     clock = parse_clock(info.read_text(errors="replace")) if info.exists() else None
@@ -133,14 +137,13 @@ def parse_clock(text: str) -> float | None:
     return max(map(float, found), default=None)
 
 
-def _governor(reading: Reading) -> str | None:
-    file = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+def _scaling(reading: Reading, fact: str) -> str | None:
+    """How the clocks are set: "governor" or "scaling_driver" of the first core."""
+    file = _SCALING / f"scaling_{fact.removeprefix('scaling_')}"
     if not file.exists():
-        reading.miss(
-            "cpu.governor", "the kernel offers no frequency scaling here (usual in virtual machines)"
-        )
+        reading.miss(f"cpu.{fact}", "the kernel offers no frequency scaling here (usual in virtual machines)")
         return None
-    return reading.attempt("cpu.governor", lambda: file.read_text().strip() or None)
+    return reading.attempt(f"cpu.{fact}", lambda: file.read_text().strip() or None)
 
 
 def _numa_nodes(reading: Reading) -> int | None:

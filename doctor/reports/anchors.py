@@ -10,20 +10,46 @@ import re
 from collections.abc import Iterator
 
 _SHORTEST = 3
-_PLAIN = re.compile(r"[A-Za-z0-9 _'\":,;<>=%#@!~/&-]|\\[.()\[\]/+*?|{}\\'\"-]")
+_PLAIN = re.compile(r"[A-Za-z0-9 _'\":,;<>=%#@!~/&-]|[^\x00-\x7f]|\\[.()\[\]/+*?|{}\\'\"-]")
+_GROUP = re.compile(r"\((?:\?:|\?P<\w+>|(?!\?))")
+"""The beginning of a group that takes part in the match; what looks ahead or behind is none."""
 _OPTIONAL = re.compile(r"\?|\*|\{0")
 
 
 def anchors_of(pattern: str) -> tuple[str, ...] | None:
     """One lower-case word for each alternative of ``pattern``, of which a matching line holds at least one.
 
-    None if some alternative has no plain word of three characters outside of groups and classes: then nothing can be
-    ruled out.
+    None if some alternative has no plain word of three characters: then nothing can be ruled out.
     """
-    words = [max(_runs(alternative), key=len, default="") for alternative in _alternatives(pattern)]
-    if any(len(word) < _SHORTEST for word in words):
-        return None
-    return tuple(dict.fromkeys(word.lower() for word in words))
+    words: dict[str, None] = {}
+    for alternative in _alternatives(pattern):
+        found = _words_of(alternative)
+        if found is None:
+            return None
+        words.update(dict.fromkeys(found))
+    return tuple(words)
+
+
+def _words_of(alternative: str) -> tuple[str, ...] | None:
+    """The longest plain word outside of groups; else those of the first group that has one in each alternative."""
+    word = max(_runs(alternative), key=len, default="")
+    if len(word) >= _SHORTEST:
+        return (word.lower(),)
+    return next((found for inner in _groups(alternative) if (found := anchors_of(inner)) is not None), None)
+
+
+def _groups(alternative: str) -> Iterator[str]:
+    """What stands in the groups at the top level that must be there."""
+    start = 0
+    for at, depth, in_class in _walk(alternative):
+        if depth != 1 or in_class or alternative[at] not in "()":
+            continue
+        if alternative[at] == "(":
+            start = at
+            continue
+        head = _GROUP.match(alternative, start)
+        if head and not _OPTIONAL.match(alternative, at + 1):
+            yield alternative[head.end() : at]
 
 
 def _alternatives(pattern: str) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from doctor.facts import Gpu
 from doctor.reports.card_names import capability_of
 from doctor.reports.nvidia_smi import cards_of_table, listed_cards
+from doctor.reports.repeats import few_of_a_kind
 
 _NVIDIA = re.compile(
     r"(?:NVIDIA )?(?:GeForce )?(?:RTX PRO \d{4}(?: Blackwell)?(?: [\w-]+ Edition)?|(?:Quadro )?(?:RTX|GTX"
@@ -46,7 +47,11 @@ _MAKERS = ((_NVIDIA, "nvidia"), (_AMD, "amd"), (_INTEL, "intel"))
 def cards_in(lines: tuple[str, ...]) -> tuple[Gpu, ...]:
     """Every card that the text names, numbered in the order of the text; those of a table or list come first."""
     certain = cards_of_table(lines) or listed_cards(lines)
-    named = [card for card in _distinct(_named(lines)) if not any(_same(card, other) for other in certain)]
+    named = [
+        card
+        for card in _distinct(_named(few_of_a_kind(lines)))
+        if not any(_same(card, other) for other in certain)
+    ]
     if not certain and not named:
         target = next((match[0] for line in lines if (match := _AMD_TARGET.search(line))), None)
         named = [Gpu(index=0, name=f"AMD {target}", vendor="amd")] if target else []

@@ -11,6 +11,7 @@ from doctor.reports.cards import cards_in
 from doctor.reports.cleaning import clean
 from doctor.reports.host import host_in
 from doctor.reports.messages import messages_in
+from doctor.reports.repeats import few_of_a_kind
 from doctor.reports.software import Software, formats_of, software_in
 
 _NOBODY = Redactor("", "")
@@ -26,9 +27,10 @@ def read_text(content: bytes) -> Facts:
     Raises ValueError for a text that holds none: silence about it would look like a clean bill of health.
     """
     lines = clean(content)
+    few = few_of_a_kind(lines)
     software, host, gpus = (
-        software_in(lines),
-        host_in(lines, composed=bool(_COMPOSED.search(content))),
+        software_in(few),
+        host_in(few, composed=bool(_COMPOSED.search(content))),
         cards_in(lines),
     )
     messages = tuple(replace(one, text=_NOBODY.text(one.text)) for one in messages_in(lines))
@@ -43,7 +45,7 @@ def read_text(content: bytes) -> Facts:
         packages=software.packages or None,
         gpus=gpus or None,
         messages=messages,
-        read_from=dict.fromkeys(formats_of(lines), contributed),
+        read_from=dict.fromkeys(formats_of(few), contributed),
         unread=tuple(Unread(what=what, why="the report does not say") for what in _absent(software, gpus)),
     )
 

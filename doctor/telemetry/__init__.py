@@ -1,1 +1,5 @@
-"""Telemetry: readings of the machine over time (``sample``) and what takes them (``sources``)."""
+"""Telemetry: readings of the machine over time.
+
+``sample`` has the types, ``sampler`` what takes them, ``recording`` their form on disk. The readers: ``host``,
+``process``, ``quota``, ``neighbours``, ``gpu`` (in this process) and ``gpu_child`` (in a child that may hang).
+"""

@@ -66,12 +66,35 @@ def test_cpu_only_torch_beside_a_card() -> None:
     finding = ask(torch_build.CHECK, facts)["cpu-only-torch"]
     assert finding.severity is Severity.ERROR
     assert finding.title == (
-        "The installed torch 2.13.0+cpu is a CPU build, so NVIDIA GeForce RTX 3060 stays unused."
+        "The installed torch 2.13.0+cpu is a CPU build, which leaves NVIDIA GeForce RTX 3060 unused."
     )
     assert commands(finding).splitlines() == [
         "python -m pip uninstall -y torch",
         "python -m pip install torch --index-url https://download.pytorch.org/whl/cu130",
     ]
+
+
+def test_cpu_only_torch_beside_an_old_driver_needs_the_driver_first() -> None:
+    facts = changed(replace(HEALTHY, torch=torch("2.13.0+cpu", None)), driver={"version": "470.182.03"})
+    finding = ask(torch_build.CHECK, facts)["cpu-only-torch"]
+    assert finding.remedy
+    assert "driver 580" in finding.remedy.text
+    assert commands(finding).endswith("install torch --index-url https://download.pytorch.org/whl/cu130")
+
+
+def test_an_old_python_needs_a_new_environment_first() -> None:
+    facts = changed(replace(HEALTHY, torch=torch("1.8.1+cpu", None)), python={"version": "3.8.16"})
+    finding = ask(torch_build.CHECK, facts)["cpu-only-torch"]
+    assert finding.remedy
+    assert "This Python (3.8) is too old" in finding.remedy.text
+
+
+def test_cpu_only_torch_beside_a_card_that_no_build_serves() -> None:
+    facts = with_gpu(replace(HEALTHY, torch=torch("2.13.0+cpu", None)), name="Tesla K80", capability=(3, 7))
+    finding = ask(torch_build.CHECK, facts)["cpu-only-torch"]
+    assert finding.remedy
+    assert "newer card" in finding.remedy.text
+    assert not finding.remedy.commands
 
 
 def test_cpu_only_torch_beside_a_card_that_only_the_bus_shows() -> None:

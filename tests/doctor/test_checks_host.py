@@ -186,6 +186,26 @@ def test_one_thread_does_not_matter_beside_a_card() -> None:
     assert ask(threads.CHECK, replace(HEALTHY, environment={"OMP_NUM_THREADS": "1"})) == {}
 
 
+@pytest.mark.parametrize("driver", ["intel_pstate", "amd-pstate-epp", "amd_pstate_epp"])
+def test_powersave_of_a_driver_that_speeds_up_under_load_is_normal(driver: str) -> None:
+    assert (
+        ask(threads.CHECK, changed(CPU_ONLY, cpu={"governor": "powersave", "scaling_driver": driver})) == {}
+    )
+
+
+@pytest.mark.parametrize("driver", ["acpi-cpufreq", "intel_cpufreq", "amd-pstate"])
+def test_powersave_of_another_driver_is_the_lowest_clock(driver: str) -> None:
+    facts = changed(CPU_ONLY, cpu={"governor": "powersave", "scaling_driver": driver})
+    finding = ask(threads.CHECK, facts)["governor-powersave"]
+    assert driver in finding.title
+    assert "scaling_driver" not in commands(finding)
+
+
+def test_powersave_of_an_unknown_driver_leaves_the_question_to_a_command() -> None:
+    finding = ask(threads.CHECK, changed(CPU_ONLY, cpu={"governor": "powersave"}))["governor-powersave"]
+    assert "scaling_driver" in commands(finding)
+
+
 def test_low_priority() -> None:
     assert (
         ask(threads.CHECK, changed(CPU_ONLY, cpu={"niceness": 10}))["low-priority"].severity

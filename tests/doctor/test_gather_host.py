@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doctor.gather import cgroup
+from doctor.facts import Cpu
+from doctor.gather import cgroup, host
 from doctor.gather.disks import model_cache, read_disks
 from doctor.gather.environment import NAMES, read_environment
 from doctor.gather.host import FLAGS, find_container, parse_clock, parse_cpuinfo
@@ -107,6 +108,27 @@ def test_cpuinfo_of_x86_and_of_arm() -> None:
 def test_the_clock_is_the_highest_of_all_cores() -> None:
     assert parse_clock("cpu MHz\t\t: 800.000\nflags\t: avx2\ncpu MHz\t\t: 4700.1\n") == 4700.1
     assert parse_clock("BogoMIPS\t: 50.00\n") is None
+
+
+def test_the_governor_and_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cpufreq").mkdir()
+    (tmp_path / "cpufreq/scaling_governor").write_text("powersave\n")
+    (tmp_path / "cpufreq/scaling_driver").write_text("intel_pstate\n")
+    monkeypatch.setattr(host, "_SCALING", tmp_path / "cpufreq")
+    cpu = host.read_host({}, NOBODY).parts["cpu"]
+    assert isinstance(cpu, Cpu)
+    assert (cpu.governor, cpu.scaling_driver) == ("powersave", "intel_pstate")
+
+
+def test_a_machine_without_frequency_scaling_tells_no_governor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "_SCALING", tmp_path)
+    reading = host.read_host({}, NOBODY)
+    cpu = reading.parts["cpu"]
+    assert isinstance(cpu, Cpu)
+    assert (cpu.governor, cpu.scaling_driver) == (None, None)
+    assert {"cpu.governor", "cpu.scaling_driver"} <= {miss.what for miss in reading.unread}
 
 
 @given(st.text())

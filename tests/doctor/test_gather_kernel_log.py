@@ -14,6 +14,7 @@ from machines import HEALTHY, ask
 
 from doctor.check import examine
 from doctor.checks import CHECKS, xid
+from doctor.checks.reported import faults
 from doctor.facts import Facts, Xid
 from doctor.finding import Severity
 from doctor.gather.kernel_log import parse_xids, read_kernel_log
@@ -164,6 +165,13 @@ def test_an_unread_log_is_no_finding() -> None:
 def test_facts_and_a_pasted_line_are_one_finding() -> None:
     both = replace(logged(79), messages=messages_in(("NVRM: Xid (PCI:0000:01:00): 79, GPU has fallen off",)))
     assert [one.id for one in examine(both, CHECKS).findings].count("gpu-xid") == 1
+
+
+@pytest.mark.parametrize("code", [13, 61, 79, 4711])
+def test_a_pasted_code_means_what_a_read_one_means(code: int) -> None:
+    line = f"NVRM: Xid (PCI:0000:01:00): {code}, pid=1"
+    pasted = ask(faults.CHECK, replace(HEALTHY, messages=messages_in((line,))))["gpu-xid"]
+    assert pasted.title == f"The driver logged Xid {code}: {meaning_of(code).words}."
 
 
 def test_the_table() -> None:

@@ -6,8 +6,9 @@ import psutil
 import pynvml
 import pytest
 
+from doctor.telemetry.gpu import GpuSource
 from doctor.telemetry.sample import Sample
-from doctor.telemetry.sources import GpuSource, HostSource, read_sample
+from doctor.telemetry.sampler import Sampler, read_sample
 
 NOT_SUPPORTED, UNKNOWN_GPU, LOST = 3, 999, 15
 
@@ -73,7 +74,7 @@ def driver(monkeypatch):
 
 
 def test_a_busy_process_is_seen_as_busy():
-    source = HostSource()
+    source = Sampler()
     first = source.read(os.getpid())
     until = time.monotonic() + 0.4
     while time.monotonic() < until:
@@ -97,7 +98,7 @@ def test_a_sample_by_itself_has_percentages():
 
 
 def test_a_process_that_is_gone_has_no_figures():
-    source = HostSource()
+    source = Sampler()
     source.read(2**22 + 1)
     sample = source.read(2**22 + 1)
     assert sample.process_cpu_percent is None
@@ -109,7 +110,7 @@ def test_each_failing_counter_is_dropped_alone(monkeypatch):
     def refuse(*_args, **_kwargs):
         raise PermissionError("/proc is hidden")
 
-    source = HostSource()
+    source = Sampler()
     source.read()
     for name in ("cpu_times", "virtual_memory", "swap_memory"):
         monkeypatch.setattr(psutil, name, refuse)
@@ -125,7 +126,7 @@ def test_a_core_that_comes_or_goes_gives_no_percentages(monkeypatch):
     core = namedtuple("core", "user idle")
     readings = [[core(1, 1), core(1, 1)], [core(2, 2)], [core(3, 2)], [core(3, 2)]]
     monkeypatch.setattr(psutil, "cpu_times", lambda percpu: readings.pop(0))
-    source = HostSource()
+    source = Sampler()
     assert [source.read().cpu_percent for _ in range(4)] == [None, None, 100.0, None]
 
 
@@ -181,7 +182,7 @@ def test_a_driver_that_refuses_is_unknown_not_absent(driver):
     cards, error = GpuSource().read()
     assert cards is None
     assert error
-    sample = HostSource(GpuSource()).read()
+    sample = Sampler(GpuSource()).read()
     assert sample.gpus is None
     assert sample.gpu_error == error
 

@@ -10,6 +10,7 @@
  *     crash nvmlDeviceGetName 0   this function kills the process
  *     lose nvmlDeviceGetName 0    from this call on everything about card 0 returns 15 (GPU is lost)
  *     value nvmlDeviceGetMaxPcieLinkWidth 0 4294967295    this function answers so (all bits set: not available)
+ *     grow 269 0 300000000        field 269 of card 0 grows by so much per second (nvmlDeviceGetFieldValues)
  *     gpu                         begins a card; the lines below belong to it
  *     name NVIDIA GeForce RTX 3090
  *     uuid GPU-...
@@ -26,11 +27,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SUCCESS 0
 #define INVALID_ARGUMENT 2
 #define INSUFFICIENT_SIZE 7
+#define NOT_SUPPORTED 3
 #define NOT_FOUND 6
 #define GPU_IS_LOST 15
 #define CARDS 16
@@ -84,6 +87,7 @@ static void load(void)
                                      sscanf(line, "crash %95s %d", r->function, &r->card) == 2 ||
                                      sscanf(line, "lose %95s %d", r->function, &r->card) == 2 ||
                                      sscanf(line, "value %95s %d %lld", r->function, &r->card, &r->code) == 3 ||
+                                     sscanf(line, "grow %95s %d %lld", r->function, &r->card, &r->code) == 3 ||
                                      sscanf(line, "fail %95s %d %lld", r->function, &r->card, &r->code) == 3)) {
             r->kind = line[0];
             rules++;
@@ -96,7 +100,7 @@ static struct rule *rule_for(const char *function, int index, int value)
 {
     for (int i = 0; i < rules; i++)
         if (!strcmp(rule[i].function, function) && (rule[i].card == index || rule[i].card == -1) &&
-            (rule[i].kind == 'v') == value)
+            (rule[i].kind == 'v') == value && rule[i].kind != 'g')
             return &rule[i];
     return NULL;
 }
@@ -230,6 +234,38 @@ NUMBER(nvmlDeviceGetEnforcedPowerLimit, 250000)
 NUMBER(nvmlDeviceGetPowerManagementDefaultLimit, 350000)
 NUMBER(nvmlDeviceGetDisplayActive, 1)
 NUMBER(nvmlDeviceGetPowerUsage, 21500)
+/* Both shares are the value of the rule for the first; "memory_activity" is a name of this file's own. */
+struct utilization { unsigned gpu, memory; };
+int nvmlDeviceGetUtilizationRates(void *h, struct utilization *out)
+{
+    OBEY(INDEX(h));
+    out->gpu = (unsigned)answer(__func__, INDEX(h), 0);
+    out->memory = (unsigned)answer("memory_activity", INDEX(h), 0);
+    return SUCCESS;
+}
+/* KiB per second: what the card sent (0), what it received (1). */
+int nvmlDeviceGetPcieThroughput(void *h, int way, unsigned *out)
+{
+    OBEY(INDEX(h));
+    *out = (unsigned)answer(way ? "pcie_received" : "pcie_sent", INDEX(h), 0);
+    return SUCCESS;
+}
+struct field { unsigned id, scope; long long at, latency; int type, code; unsigned long long value; };
+int nvmlDeviceGetFieldValues(void *h, int count, struct field *out)
+{
+    struct timespec now;
+    OBEY(INDEX(h));
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    for (int i = 0; i < count; i++) {
+        out[i].code = NOT_SUPPORTED;
+        for (int j = 0; j < rules; j++)
+            if (rule[j].kind == 'g' && atoi(rule[j].function) == (int)out[i].id && rule[j].card == INDEX(h)) {
+                out[i].code = SUCCESS;
+                out[i].value = (unsigned long long)((now.tv_sec + now.tv_nsec / 1e9) * (double)rule[j].code);
+            }
+    }
+    return SUCCESS;
+}
 #ifndef WITHOUT_nvmlDeviceGetPersistenceMode
 NUMBER(nvmlDeviceGetPersistenceMode, 1)
 #endif
@@ -241,12 +277,12 @@ int nvmlDeviceGetPowerManagementLimitConstraints(void *h, unsigned *least, unsig
     return SUCCESS;
 }
 int nvmlDeviceGetTemperatureThreshold(void *h, int kind, unsigned *out) { (void)kind; OBEY(INDEX(h)); *out = 95; return SUCCESS; }
-int nvmlDeviceGetTemperature(void *h, int sensor, unsigned *out) { (void)sensor; OBEY(INDEX(h)); *out = 61; return SUCCESS; }
+int nvmlDeviceGetTemperature(void *h, int sensor, unsigned *out) { (void)sensor; OBEY(INDEX(h)); *out = (unsigned)answer(__func__, INDEX(h), 61); return SUCCESS; }
 /* kind 2 is the memory's clock. */
-int nvmlDeviceGetClockInfo(void *h, int kind, unsigned *out) { OBEY(INDEX(h)); *out = kind == 2 ? 405 : 210; return SUCCESS; }
+int nvmlDeviceGetClockInfo(void *h, int kind, unsigned *out) { OBEY(INDEX(h)); *out = kind == 2 ? 405 : (unsigned)answer(__func__, INDEX(h), 210); return SUCCESS; }
 int nvmlDeviceGetMaxClockInfo(void *h, int kind, unsigned *out) { OBEY(INDEX(h)); *out = kind == 2 ? 9751 : 2100; return SUCCESS; }
 #ifndef WITHOUT_nvmlDeviceGetCurrentClocksEventReasons
-int nvmlDeviceGetCurrentClocksEventReasons(void *h, unsigned long long *out) { OBEY(INDEX(h)); *out = 0x4 | 0x20; return SUCCESS; }
+int nvmlDeviceGetCurrentClocksEventReasons(void *h, unsigned long long *out) { OBEY(INDEX(h)); *out = answer(__func__, INDEX(h), 0x4 | 0x20); return SUCCESS; }
 #endif
 int nvmlDeviceGetCurrentClocksThrottleReasons(void *h, unsigned long long *out) { OBEY(INDEX(h)); *out = 0x4; return SUCCESS; }
 int nvmlDeviceGetEccMode(void *h, int *now, int *next) { OBEY(INDEX(h)); *now = *next = 0; return SUCCESS; }

@@ -78,6 +78,16 @@ PATTERNS: tuple[Pattern, ...] = (
     lambda thing, back: f"{thing} in front of a {back} background",
     lambda thing, back: f"{thing}. the background is {back}",
     lambda thing, back: f"on a {back} background there is {thing}",
+    lambda thing, back: f"there is {thing} on {back}",
+    lambda thing, back: f"{thing}; {back} background",
+    lambda thing, back: f"{back} background with {thing}",
+    lambda thing, back: f"the background is {back}, {thing}",
+    lambda thing, back: f"the background is {back} with {thing} on it",
+    lambda thing, back: f"{thing} and the background is {back}",
+    lambda thing, back: f"a {back} background, {thing}",
+    lambda thing, back: f"{thing}. {back} background",
+    lambda thing, back: f"{thing} that is on a {back} background",
+    lambda thing, back: f"show me {thing} on a simple {back} background",
 )
 HELD_OUT_PATTERNS: tuple[Pattern, ...] = (
     lambda thing, back: f"on a {back} background, {thing}",

@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument(
         "--work", type=Path, default=Path("out/tiny"), help="folder for checkpoints and cached latents"
     )
-    parser.add_argument("--steps", type=int, default=11_000, help="steps of the denoiser")
+    parser.add_argument("--steps", type=int, default=13_200, help="steps of the denoiser")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument(
         "--replicas", type=int, default=2, help="threads to train with; part of what the seed fixes"

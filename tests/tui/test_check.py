@@ -17,11 +17,11 @@ from typer.testing import CliRunner, Result
 from doctor.check import Check, examine
 from doctor.checks import CHECKS
 from doctor.errors import UsageError
-from doctor.facts import Facts, TorchBuild, Unread
+from doctor.facts import Facts, Gpu, Host, TorchBuild, Unread
 from doctor.finding import Finding, Remedy, Report, Severity
 from tui.commands.check import check
 from tui.render import CHECK_SCHEMA, render_report, report_json
-from tui.report_parts import verdict
+from tui.report_parts import describe, verdict
 
 BROKEN = with_packages(
     replace(with_gpu(HEALTHY, memory_used=6 * 2**30), torch=TorchBuild(version="2.13.0+cpu")),
@@ -72,6 +72,13 @@ def test_commands_are_never_torn_apart() -> None:
     assert command in render_report(report, HEALTHY, color=False, verbose=False)
 
 
+def test_cards_of_a_kind_are_counted_and_what_is_not_known_is_left_out() -> None:
+    card = Gpu(index=0, name="RTX 3090")
+    pasted = Facts(host=Host(os="Darwin"), gpus=(card, card), read_from={"text": ("gpus",)})
+    assert describe(pasted) == "macOS; 2 x RTX 3090"
+    assert describe(Facts(read_from={"text": ("messages",)})) == "no system named; no card named"
+
+
 def test_color_only_wraps_the_words() -> None:
     report = examine(BROKEN, CHECKS)
     plain = render_report(report, BROKEN, color=False, verbose=True)
@@ -98,7 +105,7 @@ def test_a_strangers_facts_cannot_steer_the_terminal() -> None:
         ([Severity.WARNING, Severity.OK], "No error found; 1 warning."),
         ([Severity.NOTE, Severity.OK], "No error found."),
         ([Severity.UNKNOWN], "No error found in what could be read."),
-        ([], "Nothing was found to judge."),
+        ([], "The checks that were asked found nothing."),
     ],
 )  # fmt: skip
 def test_the_verdict_agrees_with_the_findings(severities: list[Severity], words: str) -> None:
@@ -176,18 +183,22 @@ def test_save_facts(tmp_path: Path) -> None:
     ("arguments", "content", "says"),
     [
         (("--only", "nonsense"), None, "no check and no finding called 'nonsense'"),
-        (("--from", "nowhere.json"), None, "'nowhere.json' cannot be read (No such file or directory)"),
+        (("--from", "nowhere.json"), None, "There is no file 'nowhere.json'"),
         (
             ("--from", "-"),
             b"It does not work, please help.",
-            "'standard input' is not a report that sdoctor can read",
+            "Standard input is not a report that sdoctor can read: it names no version",
         ),
         (("--from", "-"), b"{}", "not a report"),
         (("--from", "-"), b'{"schema": "other/1"}', "'other/1'"),
         (("--from", "-"), b'{"schema": "sdoctor.check/1"}', "not a report"),
         (("--from", "-"), b'{"schema": "sdoctor.facts/1", "gpus": 3}', "not a report"),
         (("--from", "-"), b"\xff\xfe\x00", "not a report"),
-        (("--from", "-"), b"", "not a report"),
+        (("--from", "-"), b" \n", "it is empty"),
+        (("--from", "-"), b"\x7fELF\x02\x01\x01" + b"\0\x03" * 40, "it is not text"),
+        (("--from", "/"), None, "'/' is a folder"),
+        (("--only", "vran"), None, "did you mean vram"),
+        (("--skip", "oom-to-big"), None, "did you mean oom-too-big?"),
     ],
 )
 def test_misuse_is_one_clear_sentence(arguments: tuple[str, ...], content: bytes | None, says: str) -> None:

@@ -19,7 +19,7 @@ from doctor.sizes import MIB
 from tuner.probe import Trial
 from tuner.settings import setting_names
 
-BUDGET = "300MiB"
+BUDGET = "160MiB"
 TRIAL_FIELDS = {
     "settings", "width", "height", "batch", "outcome", "seconds_per_step", "seconds_per_image", "peak_bytes", "predicted",
 }  # fmt: skip
@@ -40,7 +40,7 @@ def tuned(home):
 
 def test_the_edge_is_proven_from_both_sides(tuned):
     assert tuned["schema"] == "sdoctor.tune/1"
-    assert tuned["budget_bytes"] == 300 * MIB
+    assert tuned["budget_bytes"] == 160 * MIB
     assert tuned["complete"]
     largest, edge = tuned["largest"], tuned["largest"]["edge"]
     works, fails = edge["works"], edge["fails"]
@@ -171,7 +171,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
 
 def test_a_profile_that_cannot_be_saved_is_said_after_the_result(tmp_path):
     (tmp_path / "data").write_text("a file stands where the folder should be")
-    done = sdoctor("tune", "--json", "--max-size", "128", home=tmp_path)
+    done = sdoctor("tune", "--json", "--max-size", "128", "--steps", "1", home=tmp_path)
     assert done.returncode == 1
     assert "The profile could not be saved in" in sentence_of(done)
     document = json.loads(done.stdout)

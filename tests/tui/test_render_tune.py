@@ -49,7 +49,8 @@ def test_a_default_that_does_not_fit_is_told():
 def test_nothing_worked():
     result = Study(goal=goal(), runner=Machine(weights=4 * GIB)).run()
     assert "No settings worked." in as_table(result, "m", CPU, None)
-    document = json.loads(as_document(result, "m", HERE, None))
+    document = json.loads(as_document(result, "m", HERE, None, resumed_trials=2))
+    assert document["resumed_trials"] == 2
     assert document["best"] is None
     assert document["largest"] is None
     assert document["profile"] is None

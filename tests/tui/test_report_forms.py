@@ -13,11 +13,11 @@ from machines import HEALTHY
 from doctor.checks import CHECKS
 from doctor.finding import Finding, Remedy, Report, Severity
 from doctor.pages import read_page
+from tui.folding import folded
 from tui.render_html import render_html
 from tui.render_markdown import render_markdown
 
 CAUSES = sorted({cause for check in CHECKS for cause in check.causes})
-DOCS = Path(__file__).parents[2] / "docs"
 
 
 def report(text: str) -> Report:
@@ -89,23 +89,6 @@ def test_the_html_says_what_the_text_says() -> None:
     assert "1 error: this does not work as it is." in page.words
 
 
-@pytest.mark.parametrize("cause", CAUSES)
-def test_every_finding_has_a_page(cause: str) -> None:
-    page = read_page(cause)
-    assert page is not None
-    lines = page.splitlines()
-    assert lines[0] == f"# {cause}"
-    assert [line for line in lines if line.startswith("## ")] == [
-        "## What you see",
-        "## Why",
-        "## What to do",
-    ]
-
-
-def test_no_page_without_its_finding() -> None:
-    assert sorted(file.stem for file in (DOCS / "findings").iterdir()) == CAUSES
-
-
 def test_explain_prints_the_page_and_its_sources(tmp_path: Path) -> None:
     done = sdoctor("explain", "oom-too-big", home=tmp_path)
     assert done.returncode == 0
@@ -117,6 +100,37 @@ def test_explain_names_the_nearest(tmp_path: Path) -> None:
     done = sdoctor("explain", "oom-to-big", home=tmp_path)
     assert done.returncode == 2
     assert "oom-too-big" in sentence_of(done)
+
+
+def test_explain_of_a_check_lists_its_findings(tmp_path: Path) -> None:
+    done = sdoctor("explain", "vram", home=tmp_path)
+    assert done.returncode == 2
+    assert "vram-tier, vram-held" in sentence_of(done)
+
+
+def test_nothing_alike_is_no_guess(tmp_path: Path) -> None:
+    assert "--list" in sentence_of(sdoctor("explain", "qqqqqq", home=tmp_path))
+
+
+@given(st.text(alphabet="ab `-#\n", max_size=200), st.integers(20, 140))
+def test_folding_loses_no_word_and_tears_no_code(text: str, columns: int) -> None:
+    assert folded(text, columns).split() == text.split()
+
+
+def test_a_command_stays_in_one_line() -> None:
+    page = folded(
+        "Words that go before it, and then `python -m pip install torch torchvision` and more words.", 60
+    )
+    assert "`python -m pip install torch torchvision`" in page
+    assert max(map(len, page.splitlines())) <= 60
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_pages_fit_a_terminal(cause: str) -> None:
+    lines = folded(read_page(cause) or "", 80).splitlines()
+    long = [line for line in lines if len(line) > 80]
+    # Longer than the terminal is only what may not be broken: a command, an address.
+    assert [line for line in long if "`" not in line and " " in line.strip()] == []
 
 
 def test_the_command_writes_markdown_and_html(tmp_path: Path) -> None:

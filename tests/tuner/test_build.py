@@ -261,6 +261,7 @@ def test_configurations_that_do_not_fit_name_the_component(file, changes, end, b
     config = json.loads((broken / file).read_bytes())
     (broken / file).write_text(json.dumps(config | changes))
     assert refusal(broken) == f"'{broken}' cannot be loaded: {end}"
+    assert torch.get_default_dtype() is torch.float32
 
 
 def test_a_pipeline_that_diffusers_does_not_know(broken):

@@ -15,8 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from tuner.dryrun.client import Oracle, Refused
 from tuner.dryrun.engine import DryRun
 from tuner.dryrun.ledger import Ledger
-from tuner.dryrun.rows import CONVOLUTION, RELEASE, Answer, Ask, Call
-from tuner.models import BUILTIN_ROOT, resolve
+from tuner.dryrun.rows import CONVOLUTION, ENTER, LEAVE, RELEASE, Answer, Ask, Call
+from tuner.models import BUILTIN_ROOT, ModelKind, ModelRef, resolve
 from tuner.settings import Settings
 from tuner.worker.build import describe, load_pipeline
 
@@ -119,13 +119,42 @@ def test_sliced_attention_takes_more_than_the_fused_one(tmp_path: Path) -> None:
     assert live_peak(stage(sliced, "denoise").events) > live_peak(stage(fused, "denoise").events)
 
 
-@pytest.mark.parametrize(("weights", "share"), [("int8", 0.5), ("nf4", 0.28), ("fp8", 0.5)])
-def test_quantised_linear_layers_take_fewer_bytes(tmp_path: Path, weights: str, share: float) -> None:
+def test_quantised_layers_take_fewer_bytes_however_often_the_setting_changes(tmp_path: Path) -> None:
     folder = write_mini(tmp_path / "flux", "flux")
-    native = stage(ask(folder, precision="bf16"), "denoise").component
-    small = stage(ask(folder, precision="bf16", weights=weights), "denoise").component
-    assert small.bytes == pytest.approx(share * native.bytes, rel=0.1)
-    assert small.dequantised == max(native.tensors)
+    run = DryRun(folder, Settings(precision="bf16"))
+
+    def denoiser(weights: str) -> Call:
+        settings = Settings(precision="bf16", weights=weights)
+        answer = run.answer(Ask(model=str(folder), settings=settings, width=128, height=128))
+        return stage(answer, "denoise")
+
+    native = denoiser("native").component
+    for weights, share in (("int8", 0.5), ("nf4", 0.28), ("q8_0", 0.53), ("q4_k", 0.28)):
+        call = denoiser(weights)
+        assert call.component.bytes == pytest.approx(share * native.bytes, rel=0.1)
+        assert (
+            call.component.dequantised == max(native.tensors) == max(layer.expanded for layer in call.layers)
+        )
+    assert denoiser("native").component == native
+
+
+def test_layerwise_casting_takes_what_diffusers_casts(tmp_path: Path) -> None:
+    folder = write_mini(tmp_path / "flux", "flux")
+    predicted = stage(ask(folder, precision="bf16", weights="fp8"), "denoise").component
+    ref = ModelRef(kind=ModelKind.BUILTIN, name="builtin:mini", path=folder)
+    real = load_pipeline(ref, torch.bfloat16).transformer
+    real.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
+    assert predicted.bytes == sum(tensor.numel() * tensor.element_size() for tensor in real.parameters())
+
+
+def test_layers_begin_and_end_in_pairs_and_hold_all_weights(tmp_path: Path) -> None:
+    call = stage(ask(vae_tiling="on", size=512), "decode")
+    depth = 0
+    for kind, _ in call.events:
+        depth += (kind == ENTER) - (kind == LEAVE)
+        assert depth >= 0
+    assert depth == 0
+    assert max(layer.bytes for layer in call.layers) == max(call.component.tensors) + 4 * 64
 
 
 def test_the_ledger_writes_down_each_storage_once_and_its_end() -> None:

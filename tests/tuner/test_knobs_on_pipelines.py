@@ -38,6 +38,12 @@ def reference() -> bytes:
         ("attention", "sliced", "SlicedAttnProcessor"),
         ("memory_format", "channels_last", "channels_last"),
         ("memory_format", "contiguous", "contiguous"),
+        ("fused_qkv", "on", "on"),
+        ("fused_qkv", "off", "off"),
+        ("compile", "none", "none"),
+        ("step_cache", "none", "none"),
+        ("tf32", "off", "off"),
+        ("cudnn_benchmark", "off", "off"),
         ("vae_slicing", "on", "on"),
         ("vae_tiling", "on", "on"),
         ("offload", "none", "none"),
@@ -74,6 +80,33 @@ def test_a_transformer_says_that_slicing_its_attention_changes_nothing(tmp_path)
     pipe = build_pipeline(folder, lambda name, model: fill(model, name, torch.float32))
     (remark,) = apply_settings(pipe, Settings(attention="sliced"), "cpu")
     assert "changes nothing" in remark
+
+
+def test_a_transformer_takes_a_backend_of_attention_and_a_cache_of_steps(tmp_path):
+    folder = write_mini(tmp_path / "flux", "flux")
+    pipe = build_pipeline(folder, lambda name, model: fill(model, name, torch.float32))
+    assert apply_settings(pipe, Settings(attention="_native_math", step_cache="first-block"), "cpu") == ()
+    setup = read_setup(pipe)
+    assert setup["attention"].endswith("(_native_math)")
+    assert setup["step_cache"] == "first-block"
+    knob("step_cache").apply(pipe, "none", "cpu")
+    assert read_setup(pipe)["step_cache"] == "none"
+
+
+@pytest.mark.parametrize(("name", "value"), [("attention", "_native_math"), ("step_cache", "first-block")])
+def test_a_u_net_says_that_what_is_made_for_transformers_changes_nothing(name, value):
+    pipe = tiny()
+    before = read_setup(pipe)
+    assert "changes nothing" in knob(name).apply(pipe, value, "cpu")
+    assert read_setup(pipe) == before
+
+
+@pytest.mark.slow
+def test_compiled_blocks_give_the_same_picture(reference):
+    pipe = tiny()
+    assert knob("compile").apply(pipe, "inductor", "cpu") is None
+    assert knob("compile").read(pipe) == "inductor"
+    assert max(abs(a - b) for a, b in zip(draw(pipe), reference, strict=True)) <= 2
 
 
 def test_the_setup_names_every_knob():

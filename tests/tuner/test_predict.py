@@ -10,7 +10,18 @@ from doctor.sizes import GIB, MIB
 from tuner.calibration import Calibration
 from tuner.device_model import CONTEXT_BYTES, Device, device_of_card, device_of_memory
 from tuner.dryrun.client import Oracle
-from tuner.dryrun.rows import CONVOLUTION, RELEASE, Answer, Ask, Call, Component, Convolution
+from tuner.dryrun.rows import (
+    CONVOLUTION,
+    ENTER,
+    LEAVE,
+    RELEASE,
+    Answer,
+    Ask,
+    Call,
+    Component,
+    Convolution,
+    Layer,
+)
 from tuner.predict import predict
 from tuner.replay import replay, replay_on_cpu
 from tuner.settings import Settings
@@ -20,7 +31,7 @@ P100 = (6, 0)
 
 
 def part(name: str, size: int, **more: int) -> Component:
-    return Component(name=name, tensors=(size * MIB,), leaves=(size * MIB,), **more)
+    return Component(name=name, tensors=(size * MIB,), **more)
 
 
 def call(stage: str, component: Component, *events: tuple[int, int], **more: object) -> Call:
@@ -61,8 +72,38 @@ def test_model_offload_sends_away_only_the_component_before():
     assert peaks("model") == {"encode": 1000 + 8, "denoise": 708, "decode": 258}
 
 
-def test_finer_offload_keeps_leaves_only():
-    assert peaks("sequential") == {"encode": 908, "denoise": 708, "decode": 258}
+def test_finer_offload_holds_the_layers_that_compute():
+    first, norm, second = Layer(bytes=300 * MIB), Layer(bytes=0), Layer(bytes=100 * MIB)
+    work = ((ENTER, 0), *WORK, (LEAVE, 0), (ENTER, 1), (LEAVE, 1), (ENTER, 2), *WORK, (LEAVE, 2))
+
+    def peak(offload: str, order: tuple[int, int, int]) -> int:
+        layers = tuple((first, norm, second)[place] for place in order)
+        made = Call(
+            stage="denoise", component=UNET, events=work, convolutions=(), layers=layers, flops=1, moved_bytes=1
+        )  # fmt: skip
+        answer = Answer(
+            width=8, height=8, batch=1, size_factor=8, native_size=8, steps=1,
+            components=(UNET,), calls=(made,), order=(0,), offload_order=("unet",),
+        )  # fmt: skip
+        return replay(answer, offload, P100).stages[0].peak_bytes // MIB
+
+    assert peak("sequential", (0, 1, 2)) == 300 + 200 + 8
+    # The layer between them has no weights, so nothing is fetched ahead while the first one computes.
+    assert peak("group", (0, 1, 2)) == 300 + 200 + 8
+    assert peak("group", (0, 2, 1)) == 400 + 200 + 8
+
+
+def test_quantised_weights_are_expanded_while_their_layer_computes():
+    layers = (Layer(bytes=10 * MIB, expanded=40 * MIB), Layer(bytes=10 * MIB, expanded=90 * MIB))
+    events = ((ENTER, 0), *WORK, (LEAVE, 0), (ENTER, 1), (LEAVE, 1))
+    made = Call(
+        stage="denoise", component=UNET, events=events, convolutions=(), layers=layers, flops=1, moved_bytes=1
+    )  # fmt: skip
+    answer = Answer(
+        width=8, height=8, batch=1, size_factor=8, native_size=8, steps=1,
+        components=(UNET,), calls=(made,), order=(0,), offload_order=("unet",),
+    )  # fmt: skip
+    assert replay(answer, "none", P100).stages[0].peak_bytes // MIB == 500 + 8 + 240
 
 
 def test_the_limit_decides_and_names_no_fit():

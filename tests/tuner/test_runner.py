@@ -13,10 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from doctor.sizes import GIB
 from doctor.trace import Outcome, Phase
 from tuner.events import Failed, Finished, Generate, Load, Loaded, Stepped
 from tuner.generation import Generation, Wish
+from tuner.host_memory import FloorGuard, available_bytes
 from tuner.lab import Bench, Lab
+from tuner.memory_back import wait_until_back
 from tuner.probe import Probe, Purpose
 from tuner.runner import Limits, Worker
 from tuner.settings import Request, Settings
@@ -29,7 +32,7 @@ REQUEST = Request(prompt="x", width=64, height=64, steps=3)
 
 @pytest.fixture(autouse=True)
 def _fake_on_path(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(TESTS.parent)]))
 
 
 def probe(**changes) -> Probe:
@@ -64,6 +67,8 @@ def test_a_run_that_finishes():
         ("abort_without_memory", Outcome.OUT_OF_MEMORY, Phase.DECODE, "SIGABRT"),
         ("killed", Outcome.CRASHED, Phase.DENOISE, "SIGKILL"),
         ("half_a_line", Outcome.CRASHED, None, "exit code 7"),
+        ("garbage", Outcome.CRASHED, None, "lost its pipe"),
+        ("loses_its_pipe", Outcome.CRASHED, None, "lost its pipe"),
     ],
 )
 def test_every_death_is_the_outcome_of_one_trial(monkeypatch, act, outcome, phase, words):
@@ -179,23 +184,78 @@ def test_a_second_interrupt_does_not_wait(monkeypatch):
     assert is_gone(made.pid())
 
 
-def test_no_orphan_when_the_owner_is_killed():
+def test_a_worker_that_takes_the_hosts_memory_is_ended_before_the_floor_is_broken(monkeypatch):
+    monkeypatch.setenv("FAKE_WORKER", "greedy")
+    before = available_bytes()
+    if before < 4 * GIB:
+        pytest.skip("this machine has too little memory free")
+    floor = before - GIB
+    guarded = functools.partial(FAKE, guard=functools.partial(FloorGuard, floor=floor))
+    started = []
+    with Lab(
+        Bench(model="builtin:tiny", device="cpu", budget=None),
+        start_worker=lambda: started.append(guarded()) or started[-1],
+    ) as here:
+        trial = here.run(probe())
+    assert trial.outcome is Outcome.OUT_OF_MEMORY
+    assert trial.failed_in is Phase.DENOISE
+    assert trial.message.startswith("killed: host memory floor")
+    assert not psutil.pid_exists(started[0].pid)
+
+
+def test_the_guard_leaves_a_machine_with_enough_memory_alone():
+    ended = []
+    guard = FloorGuard(lambda: ended.append(1), floor=GIB, available=lambda: GIB)
+    time.sleep(0.2)
+    guard.stop()
+    assert (ended, guard.left) == ([], None)
+
+
+def test_the_next_trial_waits_until_the_memory_of_the_one_before_is_back(monkeypatch):
+    """A driver gives memory back later than the process ends."""
+    monkeypatch.setenv("FAKE_WORKER", "killed")
+    ended = []
+
+    def free() -> int:
+        return 8 * GIB if not ended or time.monotonic() - ended[0] > 0.5 else 6 * GIB
+
+    class Watched(Worker):
+        def close(self) -> None:
+            super().close()
+            ended.append(time.monotonic())
+
+    with Lab(
+        Bench(model="m", device="cuda:0", budget=None),
+        start_worker=lambda: Watched(("fake_worker",)),
+        free_bytes=free,
+    ) as here:
+        here.run(probe())
+        assert time.monotonic() - ended[0] > 0.5
+    assert not wait_until_back(lambda: 0, GIB, seconds=0.1)
+    assert not wait_until_back(lambda: None, GIB)
+
+
+@pytest.mark.parametrize("act", ["finish", "deaf"])
+def test_no_orphan_when_the_owner_is_killed(act):
     script = (
         "import functools,sys,time\n"
         "from tuner.runner import Worker, Limits\n"
-        "from tuner.events import Load\n"
-        "from tuner.settings import Settings\n"
+        "from tuner.events import Generate, Load\n"
+        "from tuner.settings import Request, Settings\n"
         "w = Worker(('fake_worker',))\n"
         "list(w.run(Load(model='m', settings=Settings(), device='cpu'), Limits()))\n"
         "print(w.pid, flush=True)\n"
+        "r = Request(prompt='x', width=64, height=64, steps=3)\n"
+        "list(w.run(Generate(request=r), Limits()))\n"
         "time.sleep(60)\n"
     )
     owner = subprocess.Popen(
         [sys.executable, "-P", "-c", script],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "FAKE_WORKER": act},
     )
     worker = int(owner.stdout.readline())
+    time.sleep(0.5)
     assert not is_gone(worker)
     owner.send_signal(signal.SIGKILL)
     owner.wait()

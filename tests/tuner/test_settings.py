@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated import Machine, goal
 
 from doctor.errors import UsageError
 from doctor.sizes import GIB
@@ -17,6 +18,7 @@ from tuner.knobs import (
     settings_from,
 )
 from tuner.settings import Settings, parse_settings, setting_names
+from tuner.study import Study
 from tuner.target import Target, check_budget, choose_target
 
 CPU = Target(device="cpu", memory_free=4 * GIB, fast_bf16=True, cores=4, packages=("accelerate",))
@@ -30,7 +32,7 @@ CUDA = Target(
 
 
 def test_every_knob_is_a_setting_and_every_setting_is_a_knob_or_fixed():
-    fixed = {"compile", "weights"}
+    fixed = {"weights"}
     assert {knob.name for knob in KNOBS} | fixed == set(setting_names())
     assert not {knob.name for knob in KNOBS} & fixed
     for knob in KNOBS:
@@ -140,3 +142,44 @@ def test_targets(monkeypatch):
     assert choose_target(Facts(gpus=(card,), torch=TorchBuild(version="2.13.0+cpu"))).device == "cpu"
     with pytest.raises(UsageError, match="build without CUDA"):
         choose_target(Facts(gpus=(card,), torch=TorchBuild(version="2.13.0+cpu")), "cuda")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tf32": "on"}, "runs on the CPU"),
+        ({"cudnn_benchmark": "on"}, "runs on the CPU"),
+        ({"attention": "flash"}, "is a kernel for a GPU"),
+        ({"compile": "openvino"}, "not offered by this version"),
+        ({"fused_qkv": "on", "attention": "sliced"}, "use attention=sdpa"),
+    ],
+)
+def test_what_a_processor_cannot_do_says_why(changes, words):
+    (reason,) = refusals(Settings(**changes), CPU)
+    assert words in reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "capability", "words"),
+    [
+        ({"tf32": "on"}, (7, 5), "needs an Ampere card"),
+        ({"tf32": "on", "precision": "fp16"}, (8, 6), "changes fp32 products only"),
+        ({"attention": "flash", "precision": "bf16"}, (8, 6), "flash-attn is not installed"),
+        ({"attention": "_native_cudnn"}, (8, 6), "16 bits only"),
+        ({"compile": "inductor"}, (8, 6), "needs triton"),
+        ({"compile": "inductor", "offload": "sequential"}, (8, 6), "cut the program to pieces"),
+    ],
+)
+def test_what_a_card_cannot_do_says_why(changes, capability, words):
+    card = Target(device="cuda:0", capability=capability, packages=("accelerate",))
+    assert any(words in reason for reason in refusals(Settings(**changes), card))
+
+
+def test_what_takes_minutes_or_changes_the_picture_is_tried_only_when_asked_for():
+    def tried(**changes):
+        return {trial.settings for trial in Study(goal=goal(**changes), runner=Machine()).run().trials}
+
+    assert all(settings.compile == "none" for settings in tried())
+    assert any(settings.compile == "inductor" for settings in tried(slow=True))
+    assert all(settings.step_cache == "none" for settings in tried())
+    assert any(settings.step_cache == "first-block" for settings in tried(lossy=True))

@@ -38,7 +38,8 @@ def check(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Examine saved facts or the JSON of a check; '-' is standard input.",
+            help="Examine somebody's report instead of this machine: an error, a log, collect_env, saved facts; "
+            "'-' is standard input.",
         ),
     ] = None,
     save_facts: Annotated[
@@ -140,13 +141,17 @@ def _choose(only: list[str], skip: list[str]) -> list[Check]:
     from doctor.check import choose
     from doctor.checks import CHECKS
     from doctor.errors import UsageError
+    from doctor.pages import nearest
 
     try:
         return choose(CHECKS, only, skip)
     except KeyError as error:
-        raise UsageError(
-            f"There is no check and no finding called '{error.args[0]}'; 'sdoctor check --list' shows all."
-        ) from None
+        wrong = str(error.args[0])
+        near = nearest(
+            wrong, [*(check.name for check in CHECKS), *(cause for check in CHECKS for cause in check.causes)]
+        )
+        hint = f"did you mean {' or '.join(near)}?" if near else "'sdoctor check --list' shows all."
+        raise UsageError(f"There is no check and no finding called '{wrong}'; {hint}") from None
 
 
 def _facts(source: str | None) -> Facts:
@@ -154,20 +159,9 @@ def _facts(source: str | None) -> Facts:
         from doctor.gather import gather
 
         return gather()
-    from doctor.errors import UsageError
-    from doctor.gather.report import ACCEPTED, read_report
+    from tui.source import facts_from
 
-    name = "standard input" if source == "-" else source
-    try:
-        content = sys.stdin.buffer.read() if source == "-" else Path(source).expanduser().read_bytes()
-    except OSError as error:
-        raise UsageError(f"'{name}' cannot be read ({error.strerror}); --from takes {ACCEPTED}.") from error
-    try:
-        return read_report(content)
-    except ValueError as error:
-        raise UsageError(
-            f"'{name}' is not a report that sdoctor can read ({error}); --from takes {ACCEPTED}."
-        ) from error
+    return facts_from(source)
 
 
 def _save(facts: Facts, path: Path) -> None:
@@ -198,9 +192,20 @@ def _print_list(checks: list[Check], *, as_json: bool) -> None:
         )
         return
     for one in checks:
-        typer.echo(f"{one.name}: {one.title}")
+        typer.echo(_wrapped(f"{one.name}: {one.title}", "    "))
         for cause, meaning in one.causes.items():
-            typer.echo(f"    {cause:22} {meaning}")
+            typer.echo(_wrapped(f"    {cause:25} {meaning}", " " * 30))
+
+
+def _wrapped(text: str, indent: str) -> str:
+    """One line, folded to the terminal; as it is where the output goes elsewhere."""
+    import shutil
+    import textwrap
+
+    if not sys.stdout.isatty():
+        return text
+    width = max(60, shutil.get_terminal_size().columns)
+    return textwrap.fill(text, width, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _print_json(document: dict[str, object]) -> None:

@@ -59,6 +59,9 @@ def tune(
     lossy: Annotated[
         bool, typer.Option("--lossy", help="Settings that change the picture beyond rounding may win.")
     ] = False,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Also try what takes minutes to try: compile=inductor.")
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     run_limit: Annotated[
         float, typer.Option("--run-limit", min=1, help="Seconds that one run may take.")
@@ -69,20 +72,44 @@ def tune(
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load weights that can run code.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a study that was cut off; its trials are kept.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Find the fastest settings that work here and the largest resolution that really works."""
     from doctor.errors import EXIT_INTERRUPTED, NotInOrder
-    from tui.progress import progress
+    from tui.progress import progress, say
     from tui.situation import survey
     from tuner.device_model import device_of_target
     from tuner.dryrun.client import Oracle
     from tuner.forecast import DryRunForecast
+    from tuner.keeping import gate_of
     from tuner.lab import Bench, Lab
+    from tuner.question import Question
+    from tuner.resuming import Journalled, open_notebook
     from tuner.study import Study
 
     wanted = _wanted(goal, aspect or [], all_aspects=all_aspects)
     situation = survey(model, device, memory, allow_pickle=allow_pickle)
+    question = Question(
+        model=situation.address,
+        model_state=_files_state(situation),
+        device=situation.target.device,
+        memory=None if memory is None else situation.budget,
+        size=size,
+        steps=steps,
+        batch=batch,
+        step=step,
+        max_size=max_size,
+        goal=wanted.objective.value,
+        shapes=wanted.shapes,
+        max_batch=max_batch,
+        lossy=lossy,
+        run_limit=run_limit,
+    )
+    notebook = open_notebook(question, situation.fingerprint, situation.budget, resume=resume, say=say)
+    situation = replace(situation, budget=notebook.budget)
     bench = Bench(
         model=situation.address,
         device=situation.target.device,
@@ -91,15 +118,26 @@ def tune(
         allow_pickle=allow_pickle,
     )
     interrupted = False
-    with progress() as show, Oracle() as oracle, Lab(bench, show.event) as lab:
+    with (
+        notebook,
+        progress() as show,
+        Oracle() as oracle,
+        gate_of(notebook) as gate,
+        Lab(bench, show.event, gate=gate) as lab,
+    ):
         loaded = _first_load(lab, situation)
         bounds = _goal(situation, loaded, size, steps, batch, step, max_size, run_limit)
         bounds = replace(
-            bounds, objective=wanted.objective, shapes=wanted.shapes, lossy=lossy, most_pictures=max_batch
+            bounds,
+            objective=wanted.objective,
+            shapes=wanted.shapes,
+            lossy=lossy,
+            slow=slow,
+            most_pictures=max_batch,
         )
         study = Study(
             goal=bounds,
-            runner=lab,
+            runner=Journalled(lab, notebook),
             forecast=DryRunForecast(situation.address, device_of_target(situation.target), oracle.ask),
             time_limit=time_limit * 60,
             on_probe=show.probe,
@@ -107,14 +145,28 @@ def tune(
         )
         try:
             result = study.run()
+            if result.complete:
+                notebook.finish()
+                gate.clear()
         except KeyboardInterrupt:
             interrupted = True
             result = study.conclude()
-    _report(result, situation, loaded, as_json=as_json)
+    _report(result, situation, loaded, as_json=as_json, resumed_trials=notebook.resumed_trials)
     if interrupted:
+        if notebook.path is not None:
+            say("Stopped; the same command with --resume goes on from here.")
         raise typer.Exit(EXIT_INTERRUPTED)
     if result.best is None:
         raise NotInOrder(_nothing_worked(result))
+
+
+def _files_state(situation: Situation) -> str:
+    """Stands for the model's files; "" for what belongs to sdoctor."""
+    from tuner.models import ModelKind
+    from tuner.question import state_of_files
+
+    model = situation.model
+    return "" if model.kind is ModelKind.BUILTIN else state_of_files(model.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +261,9 @@ def _goal(
     )
 
 
-def _report(result: Result, situation: Situation, loaded: Loaded, *, as_json: bool) -> None:
+def _report(
+    result: Result, situation: Situation, loaded: Loaded, *, as_json: bool, resumed_trials: int
+) -> None:
     """Save the profile and print what was found. Raises NotInOrder, after printing, if it could not be saved."""
     from datetime import UTC, datetime
 
@@ -234,7 +288,7 @@ def _report(result: Result, situation: Situation, loaded: Loaded, *, as_json: bo
         where = f"{profiles_dir()}: {error.strerror}"
         trouble = f"The profile could not be saved in {where}; set SDOCTOR_HOME to another folder."
     if as_json:
-        typer.echo(as_document(result, situation.model.name, situation.fingerprint, path))
+        typer.echo(as_document(result, situation.model.name, situation.fingerprint, path, resumed_trials))
     elif result.trials:
         typer.echo(as_table(result, situation.model.name, situation.target, path))
     if trouble is not None:

@@ -21,6 +21,7 @@ ENDED = {
     Outcome.CRASHED: "crashed",
     Outcome.REFUSED: "refused",
     Outcome.INTERRUPTED: "interrupted",
+    Outcome.REJECTED: "picture rejected",
 }
 
 

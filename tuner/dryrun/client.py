@@ -22,7 +22,7 @@ from tuner.models import resolve
 
 _LIBRARIES = ("sdoctor", "torch", "diffusers", "transformers", "accelerate")
 # Raised whenever the meaning of an answer changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Refused(NotInOrder):
@@ -55,9 +55,7 @@ class Oracle:
     def ask(self, question: Ask) -> Answer:
         """The prediction before any device is known. Raises Refused."""
         # Offload and threads leave the work of the models as it is.
-        question = replace(
-            question, settings=question.settings.but(offload="none", threads=None, compile="none")
-        )
+        question = replace(question, settings=question.settings.as_the_models_see_them())
         if question not in self._known:
             self._known[question] = self._stored(question) or self._fresh(question)
         return self._known[question]
@@ -131,7 +129,9 @@ class Oracle:
             for file in sorted(path.rglob("*.json")):
                 digest.update(str(file.relative_to(path)).encode() + file.read_bytes())
         engine = Path(__file__).parent
-        for file in sorted((*engine.glob("*.py"), *engine.parent.glob("knobs/*.py"))):
+        for file in sorted(
+            (*engine.glob("*.py"), *engine.parent.glob("knobs/*.py"), *engine.parent.glob("plan_weights.py"))
+        ):
             digest.update(file.read_bytes())
         return digest.hexdigest()
 

@@ -21,8 +21,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from tuner.dryrun.fakes import conversions_replace, fake_pipeline
 from tuner.dryrun.ledger import Ledger
-from tuner.dryrun.rows import Answer, Ask, Call
-from tuner.dryrun.weights import component_of, tensors_of
+from tuner.dryrun.rows import ENTER, LEAVE, Answer, Ask, Call, Layer
+from tuner.dryrun.weights import component_of, layers_of, tensors_of
 from tuner.knobs import apply_settings
 from tuner.settings import Settings
 from tuner.worker.build import describe, torch_dtype
@@ -145,7 +145,8 @@ class _Calls:
         dtype = next(model.parameters()).dtype
         if stage_of(name) == "decode":
             return dtype, self._settings.vae_tiling, self._settings.vae_slicing, self._settings.memory_format
-        return dtype
+        # The weights are part of what is remembered.
+        return dtype, self._settings.weights
 
     def _run(self, name: str, model: Any, body: Any, args: Any, kwargs: Any) -> tuple[Call, Any]:
         ledger = Ledger()
@@ -162,6 +163,7 @@ class _Calls:
         with ExitStack() as stack:
             if stage_of(name) == "decode":
                 _shorten_tiles(model, ledger, stack)
+            layers = _followed(list(layers_of(name, model, self._settings.weights)), ledger, stack)
             stack.enter_context(self._mode)
             stack.enter_context(ledger)
             out = body(*fake_args, **fake_kwargs)
@@ -171,10 +173,26 @@ class _Calls:
             component=component_of(name, model, self._settings.weights),
             events=tuple(ledger.events),
             convolutions=tuple(ledger.convolutions),
+            layers=layers,
             flops=ledger.flops,
             moved_bytes=ledger.moved,
         )
         return call, tree_map(_to_meta, out)
+
+
+def _followed(found: list[tuple[Any, Layer]], ledger: Ledger, stack: ExitStack) -> tuple[Layer, ...]:
+    """Within the stack: the ledger says when each layer begins and ends. Equal layers are given once."""
+    numbers: dict[Layer, int] = {}
+
+    def follow(module: Any, number: int) -> None:
+        before = module.register_forward_pre_hook(lambda *_: ledger.events.append((ENTER, number)))
+        after = module.register_forward_hook(lambda *_: ledger.events.append((LEAVE, number)))
+        stack.callback(before.remove)
+        stack.callback(after.remove)
+
+    for module, layer in found:
+        follow(module, numbers.setdefault(layer, len(numbers)))
+    return tuple(numbers)
 
 
 def _shorten_tiles(model: Any, ledger: Ledger, stack: ExitStack) -> None:

@@ -71,7 +71,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         events, flops, moved = work
         renamed: dict[int, int] = {}
         for size, number in events:
-            if size == CONVOLUTION:
+            if size < RELEASE:
                 self.events.append((size, number))
             elif size != RELEASE:
                 renamed[number] = self._take(size)

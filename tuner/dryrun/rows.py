@@ -11,6 +11,8 @@ STAGES = ("encode", "denoise", "decode")
 # Marks in the first place of an event; a positive number there is an allocation of that many bytes.
 RELEASE = 0
 CONVOLUTION = -1
+ENTER = -2
+LEAVE = -3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +43,21 @@ class Convolution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A module that offload by layers brings and takes away by itself. Bytes."""
+
+    bytes: int
+    """Of its own parameters; 0 for a layer without any, which counts where the next layer is fetched ahead."""
+    expanded: int = 0
+    """What its quantised weights take once more while it computes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """The weights of one model of the pipeline, in the order in which they are loaded. Bytes."""
 
     name: str
     tensors: tuple[int, ...]
-    leaves: tuple[int, ...]
-    """Bytes of every module that holds tensors itself, the largest first."""
     buffers: int = 0
     """Bytes of tables that are no parameters."""
     dequantised: int = 0
@@ -67,8 +77,10 @@ class Call:
     component: Component
     """Its weights at the moment of the call."""
     events: tuple[tuple[int, int], ...]
-    """(bytes, n): allocation number n. (RELEASE, n): its end. (CONVOLUTION, k): the k-th of ``convolutions`` ran."""
+    """(bytes, n): allocation number n. (RELEASE, n): its end. (CONVOLUTION, k): the k-th of ``convolutions`` ran.
+    (ENTER, k) and (LEAVE, k): the k-th of ``layers`` begins and ends its work."""
     convolutions: tuple[Convolution, ...]
+    layers: tuple[Layer, ...] = ()
     flops: int
     """Floating-point operations of matrix products, convolutions and attention, a multiply-add counted as two."""
     moved_bytes: int

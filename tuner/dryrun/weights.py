@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from diffusers.hooks._common import _GO_LC_SUPPORTED_PYTORCH_LAYERS
+from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 
-from tuner.dryrun.rows import Component
+from tuner.dryrun.rows import Component, Layer
+from tuner.plan_weights import BYTES_PER_WEIGHT, is_gguf
 
-# bitsandbytes' NF4: half a byte for a weight and one float32 scale for each block of 64 weights
-# (bitsandbytes, functional.quantize_4bit, default blocksize on CUDA).
-_NF4_BYTES = 0.5 + 4 / 64
-_BYTES = {"int8": 1.0, "fp8": 1.0, "nf4": _NF4_BYTES}
 # Text encoders smaller than this are left as they are: CLIP in 16 bits is 0.2 to 1.3 GiB and quantises badly.
 _LARGE_ENCODER = 1_000_000_000
 
@@ -24,42 +24,84 @@ def tensors_of(model: Any) -> Iterator[torch.Tensor]:
 
 
 def component_of(name: str, model: Any, weights: str) -> Component:
-    """Its weights under the setting ``weights``: "native" as they are; else linear layers take fewer bytes.
+    """Its weights under the setting ``weights``: "native" as they are; else some layers take fewer bytes.
 
-    int8 and nf4 are for the linear layers of the denoiser and of text encoders of more than 1e9 parameters; fp8 is
-    diffusers' layerwise casting, for those of the denoiser only.
+    int8 and nf4 (bitsandbytes) are for the linear layers of the denoiser and of text encoders of more than 1e9
+    parameters, GGUF types for those of the denoiser. fp8 is diffusers' layerwise casting of the denoiser.
     """
     seen: set[int] = set()
     sizes: list[int] = []
-    leaves: list[int] = []
     dequantised = 0
-    small = _BYTES.get(weights) if _is_quantised(name, model, weights) else None
-    for module in model.modules():
-        own = 0
+    is_small = _quantised_layers(name, model, weights)
+    for path, module in model.named_modules():
+        small = is_small(path, module)
         for key, tensor in (*module._parameters.items(), *module._buffers.items()):
-            if tensor is None or id(tensor) in seen:
-                continue
-            seen.add(id(tensor))
-            size = tensor.numel() * tensor.element_size()
-            if small is not None and key == "weight" and isinstance(module, torch.nn.Linear):
-                dequantised = max(dequantised, size)
-                size = int(tensor.numel() * small)
-            own += size
-            sizes.append(size)
-        if own:
-            leaves.append(own)
+            if tensor is not None and id(tensor) not in seen:
+                seen.add(id(tensor))
+                size, expanded = _bytes(module, key, tensor, weights if small else "native")
+                dequantised = max(dequantised, expanded)
+                sizes.append(size)
     return Component(
         name=name,
         tensors=tuple(sizes),
-        leaves=tuple(sorted(leaves, reverse=True)),
         buffers=sum(tensor.numel() * tensor.element_size() for tensor in model.buffers()),
         dequantised=dequantised,
     )
 
 
-def _is_quantised(name: str, model: Any, weights: str) -> bool:
-    if weights == "native" or name.startswith(("vae", "vqgan", "image_encoder")):
-        return False
-    if name.startswith("text_encoder"):
-        return weights != "fp8" and sum(part.numel() for part in model.parameters()) > _LARGE_ENCODER
-    return True
+def layers_of(name: str, model: Any, weights: str) -> Iterator[tuple[Any, Layer]]:
+    """Every module that offload or quantisation deals with by itself: one with parameters, or a usual layer."""
+    is_small = _quantised_layers(name, model, weights)
+    for path, module in model.named_modules():
+        parameters = [(key, tensor) for key, tensor in module._parameters.items() if tensor is not None]
+        if parameters or isinstance(module, _GO_LC_SUPPORTED_PYTORCH_LAYERS):
+            kind = weights if is_small(path, module) else "native"
+            sizes = [_bytes(module, key, tensor, kind) for key, tensor in parameters]
+            yield module, Layer(bytes=sum(size for size, _ in sizes), expanded=sum(more for _, more in sizes))
+
+
+def _bytes(module: Any, key: str, tensor: torch.Tensor, weights: str) -> tuple[int, int]:
+    """(what it takes, what it takes once more while it is expanded to be computed with)."""
+    size = tensor.numel() * tensor.element_size()
+    if weights == "native" or key not in module._parameters or (key != "weight" and weights != "fp8"):
+        return size, 0
+    return int(tensor.numel() * BYTES_PER_WEIGHT[weights]), size
+
+
+def _quantised_layers(name: str, model: Any, weights: str) -> Callable[[str, Any], bool]:
+    """Which modules hold quantised weights."""
+    if weights == "native" or name.startswith(("vae", "vqgan", "image_encoder", "movq")):
+        return lambda _path, _module: False
+    is_encoder = name.startswith("text_encoder")
+    if is_encoder and (weights == "fp8" or is_gguf(weights) or not _is_large(model)):
+        return lambda _path, _module: False
+    if weights == "fp8":
+        return _cast_layers(model)
+    # What a library keeps in float32 it does not quantise either (transformers, quantizers/base.py,
+    # get_modules_to_not_convert): T5's "wo".
+    kept = set(getattr(model, "_keep_in_fp32_modules", None) or ())
+
+    def is_linear(path: str, module: Any) -> bool:
+        return type(module) is torch.nn.Linear and not kept & set(path.split("."))
+
+    return is_linear
+
+
+def _cast_layers(model: Any) -> Callable[[str, Any], bool]:
+    """As ``enable_layerwise_casting`` chooses them (diffusers, models/modeling_utils.py, hooks/layerwise_casting.py)."""
+    patterns: tuple[str, ...] = (
+        *DEFAULT_SKIP_MODULES_PATTERN,
+        *(getattr(model, "_skip_layerwise_casting_patterns", None) or ()),
+        *(getattr(model, "_keep_in_fp32_modules", None) or ()),
+    )
+
+    def is_cast(path: str, module: Any) -> bool:
+        if not isinstance(module, _GO_LC_SUPPORTED_PYTORCH_LAYERS):
+            return False
+        return not any(re.search(pattern, path) for pattern in patterns)
+
+    return is_cast
+
+
+def _is_large(model: Any) -> bool:
+    return bool(sum(part.numel() for part in model.parameters()) > _LARGE_ENCODER)

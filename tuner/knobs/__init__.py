@@ -9,7 +9,18 @@ from dataclasses import replace
 from typing import Any
 
 from doctor.errors import UsageError
-from tuner.knobs import attention, memory_format, offload, precision, threads, vae
+from tuner.knobs import (
+    attention,
+    compiler,
+    cuda_math,
+    fused_qkv,
+    memory_format,
+    offload,
+    precision,
+    step_cache,
+    threads,
+    vae,
+)
 from tuner.knobs.knob import Knob, Value
 from tuner.settings import Settings
 from tuner.target import Target
@@ -17,15 +28,22 @@ from tuner.target import Target
 KNOBS: tuple[Knob, ...] = (
     precision.KNOB,
     threads.KNOB,
+    cuda_math.TF32,
+    cuda_math.CUDNN_BENCHMARK,
     attention.KNOB,
+    # After attention, which would put its own processors in the place of the fused ones.
+    fused_qkv.KNOB,
     memory_format.KNOB,
     vae.SLICING,
     vae.TILING,
+    step_cache.KNOB,
+    # It compiles the modules as the ones above leave them.
+    compiler.KNOB,
     # Last: its hooks must find the modules as the others leave them.
     offload.KNOB,
 )
 
-_ONLY = {"compile": "none", "weights": "native"}
+_ONLY = {"weights": "native"}
 
 
 def knob(name: str) -> Knob:

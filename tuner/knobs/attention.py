@@ -4,18 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.backends import BACKENDS, HALF_ONLY, ON_A_CPU, PACKAGES
 from tuner.knobs.knob import Knob, Value
 from tuner.settings import Settings
 from tuner.target import Target
 
+# Backends of transformers that need nothing but torch, then those whose package may be there; none that computes in
+# fewer bits than the model.
+_WORTH_TRYING = ("_native_cudnn", "flash")
+
 
 def _candidates(target: Target, _batch: int) -> tuple[Value, ...]:
-    return ("sliced", "xformers") if not target.is_cpu and "xformers" in target.packages else ("sliced",)
+    if target.is_cpu:
+        return ("sliced",)
+    packaged = [name for name in _WORTH_TRYING if PACKAGES.get(name, "torch") in (*target.packages, "torch")]
+    return ("sliced", *(("xformers",) if "xformers" in target.packages else ()), *packaged)
 
 
-def _refusal(value: Value, _settings: Settings, target: Target) -> str | None:
-    if value != "xformers":
+def _refusal(value: Value, settings: Settings, target: Target) -> str | None:
+    if value == "xformers":
+        return _no_xformers(target)
+    if value not in BACKENDS:
         return None
+    name = str(value)
+    if target.is_cpu and name not in ON_A_CPU:
+        return f"the backend {name} is a kernel for a GPU, and this pipeline runs on the CPU"
+    if name in PACKAGES and PACKAGES[name] not in target.packages:
+        return f"the package {PACKAGES[name]} is not installed (pip install {PACKAGES[name]})"
+    if settings.precision == "fp32" and name.startswith(HALF_ONLY):
+        return "this kernel computes in 16 bits only; use precision=bf16 or attention=sdpa"
+    return None
+
+
+def _no_xformers(target: Target) -> str | None:
     if target.is_cpu:
         return "xFormers has no attention for a CPU; PyTorch's own (attention=sdpa) is used instead"
     if "xformers" not in target.packages:
@@ -24,31 +45,49 @@ def _refusal(value: Value, _settings: Settings, target: Target) -> str | None:
 
 
 def _apply(pipe: Any, value: Value, _device: str) -> str | None:
+    denoiser: Any = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
     if value == "sliced":
         # Transformers accept the call and ignore it, so it is asked of U-Nets only.
         if not hasattr(getattr(pipe, "unet", None), "set_attention_slice"):
             return "attention=sliced changes nothing: this model's transformer cannot slice its attention"
         pipe.unet.set_attention_slice("auto")
     elif value == "xformers":
-        denoiser: Any = getattr(pipe, "unet", None) or pipe.transformer
         denoiser.enable_xformers_memory_efficient_attention()
+    elif value in BACKENDS:
+        # Other models accept the call, ignore it, and change a default of the whole process.
+        if not _has_backends(denoiser):
+            return f"attention={value} changes nothing: this model's attention has no choice of backends"
+        denoiser.set_attention_backend(value)
     # A fresh pipeline computes with the fused attention by itself. diffusers' set_default_attn_processor()
     # would not restore that: it installs the older processor that writes the whole score matrix.
     return None
 
 
+def _processors(denoiser: Any) -> list[Any]:
+    return list((getattr(denoiser, "attn_processors", None) or {}).values())
+
+
+def _has_backends(denoiser: Any) -> bool:
+    return any(hasattr(processor, "_attention_backend") for processor in _processors(denoiser))
+
+
 def _read(pipe: Any) -> str:
-    """The class names of the attention processors really in place, without repetition."""
+    """The class names of the attention processors really in place, with the backend where one was chosen."""
     denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
-    processors = getattr(denoiser, "attn_processors", None) or {}
-    return "+".join(sorted({type(processor).__name__ for processor in processors.values()})) or "unknown"
+    found = set()
+    for processor in _processors(denoiser):
+        backend = getattr(processor, "_attention_backend", None)
+        # An enumeration of diffusers, or the plain name.
+        name = getattr(backend, "value", backend)
+        found.add(type(processor).__name__ + (f"({name})" if name else ""))
+    return "+".join(sorted(found)) or "unknown"
 
 
 KNOB = Knob(
     name="attention",
     about="sdpa is PyTorch's fused attention; sliced computes it in parts (an older way that replaces the fused one); "
-    "xformers uses that package's kernels.",
-    values=("sdpa", "sliced", "xformers"),
+    "xformers uses that package's kernels; the other names are backends of diffusers for transformers.",
+    values=("sdpa", "sliced", "xformers", *BACKENDS),
     candidates=_candidates,
     refusal=_refusal,
     apply=_apply,

@@ -49,6 +49,8 @@ class Goal:
     objective: Objective = Objective.SPEED
     lossy: bool = False
     """Whether settings may win that change the picture beyond rounding."""
+    slow: bool = False
+    """Whether settings are tried whose trial takes minutes."""
     step: int = 64
     """Largest resolutions are told apart down to this many pixels."""
     max_size: int = 4096

@@ -168,6 +168,9 @@ def _between(view: _Known, low: int, high: int) -> int:
     middle = (low // step + high // step) // 2 * step
     predicted = view.law.edge()
     # The law is about memory: it says nothing where time stands in the way.
+    if predicted is not None and not view.too_long and predicted >= high:
+        # The law is too bold, usually by little: go down from the failure in steps that double.
+        return max(middle, high - (step << (view.failures - 1)), low + step)
     if predicted is None or view.too_long or view.failures % 2 == 0:
         return min(max(middle, low + step), high - step)
     return min(max(predicted // step * step, low + step), high - step)
@@ -184,7 +187,7 @@ class _Known:
             (position, trial)
             for trial in trials
             if trial.settings == settings
-            and trial.outcome not in (Outcome.INTERRUPTED, Outcome.REFUSED)
+            and trial.outcome not in (Outcome.INTERRUPTED, Outcome.REFUSED, Outcome.REJECTED)
             # A run of the search for speed counts too, if its size is one that this search could have tried.
             and (position := axis.position(extent_of(trial))) is not None
         ]

@@ -16,12 +16,14 @@ from tuner.events import Apply, Command, Failed, Generate, Load, Ready
 from tuner.failures import outcome_of
 from tuner.worker.budget import BudgetRefused, lift_budget
 from tuner.worker.channel import Channel, take_standard_streams
+from tuner.worker.lifeline import end_with_owner
 
 
 def main() -> int:
     """Serve commands until Quit, a failure that poisons the process, or the owner's end."""
     # Ctrl-C goes to the whole foreground group; only the owner decides what it means for the worker.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_owner()
     channel = Channel(*take_standard_streams())
     versions = _import_libraries()
     import os

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,9 @@ def weights_in_their_own_mappings() -> Iterator[None]:
     Left alone, glibc moves its threshold up to 32 MiB with the first large block that is freed. Weights then
     land in the heap between the blocks that a model's construction frees, and those holes count against a
     budget without being of use. The value set at the end is the one that glibc would have reached, so the
-    speed of the arithmetic is what it is elsewhere.
+    speed of the arithmetic is what it is elsewhere. Who has set MALLOC_MMAP_THRESHOLD_ (mallopt(3)) gets that
+    value: at 1 MiB the holes that freed tensors leave go back to the system, for more time in page faults
+    (docs/plan.md).
     """
     mallopt = _mallopt()
     if mallopt is None:
@@ -31,8 +34,15 @@ def weights_in_their_own_mappings() -> Iterator[None]:
     try:
         yield
     finally:
-        mallopt(_M_MMAP_THRESHOLD, _GROWN)
-        mallopt(_M_TRIM_THRESHOLD, 2 * _GROWN)
+        threshold = _wanted_threshold()
+        mallopt(_M_MMAP_THRESHOLD, threshold)
+        mallopt(_M_TRIM_THRESHOLD, 2 * threshold)
+
+
+def _wanted_threshold() -> int:
+    """What the user set, else what glibc would have reached. Bytes."""
+    wanted = os.environ.get("MALLOC_MMAP_THRESHOLD_", "")
+    return int(wanted) if wanted.isdigit() else _GROWN
 
 
 def _mallopt() -> Callable[[int, int], int] | None:

@@ -33,13 +33,18 @@ def load_pipeline(ref: ModelRef, dtype: torch.dtype, *, allow_pickle: bool = Fal
     A few modules stay in float32 at half precision where the library insists (``noise.fill`` names them).
     Raises LoadRefused with one sentence; torch's own errors for lack of memory pass through.
     """
-    if ref.path is None:
-        return load_hub(ref, dtype, allow_pickle)
-    if ref.kind is ModelKind.FILE:
-        return load_file(ref, ref.path, dtype)
-    if ref.kind is ModelKind.BUILTIN and not has_weights(ref.path):
-        return _random_pipeline(ref, ref.path, dtype)
-    return load_folder(ref, ref.path, dtype, allow_pickle)
+    before = torch.get_default_dtype()
+    try:
+        if ref.path is None:
+            return load_hub(ref, dtype, allow_pickle)
+        if ref.kind is ModelKind.FILE:
+            return load_file(ref, ref.path, dtype)
+        if ref.kind is ModelKind.BUILTIN and not has_weights(ref.path):
+            return _random_pipeline(ref, ref.path, dtype)
+        return load_folder(ref, ref.path, dtype, allow_pickle)
+    finally:
+        # diffusers sets torch's default while it loads, and leaves it so where loading fails.
+        torch.set_default_dtype(before)
 
 
 def _random_pipeline(ref: ModelRef, folder: Path, dtype: torch.dtype) -> Any:

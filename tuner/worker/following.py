@@ -31,8 +31,11 @@ class Report(Protocol):
 class Following:
     """Follows one call of a pipeline."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, *, look_for_nan: bool = False) -> None:
         self._report = report
+        self._look_for_nan = look_for_nan
+        self.not_finite: Phase | None = None
+        """The first phase whose result held values that are no numbers."""
         self._done = 0
         self._last = 0.0
 
@@ -41,8 +44,8 @@ class Following:
         """Wrap ``encode_prompt`` and ``vae.decode`` while the pipeline runs; phases follow their calls."""
         vae = getattr(pipe, "vae", None)
         undo = [
-            _wrap(pipe, "encode_prompt", after=self._encoded),
-            _wrap(vae, "decode", before=self._decoding),
+            _wrap(pipe, "encode_prompt", after=lambda _result: self._encoded()),
+            _wrap(vae, "decode", before=self._decoding, after=self._decoded),
         ]
         self._report.begin(Phase.ENCODE)
         if undo[0] is None:
@@ -66,6 +69,13 @@ class Following:
             self._report.end()
             self._report.begin(Phase.DECODE)
 
+    def _decoded(self, result: Any) -> None:
+        self._look(Phase.DECODE, getattr(result, "sample", None) if hasattr(result, "sample") else result[0])
+
+    def _look(self, phase: Phase, tensor: Any) -> None:
+        if self._look_for_nan and self.not_finite is None and hasattr(tensor, "isfinite"):
+            self.not_finite = None if bool(tensor.isfinite().all()) else phase
+
     def step_ended(self, pipe: Any, _index: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
         """diffusers' ``callback_on_step_end``."""
         self._report.synchronise()
@@ -73,12 +83,17 @@ class Following:
         self._done += 1
         # Some schedulers take a step more than they were asked for (PNDM); theirs is the true count.
         self._report.stepped(self._done, len(pipe.scheduler.timesteps), now - self._last)
+        if self._done == len(pipe.scheduler.timesteps):
+            self._look(Phase.DENOISE, values.get("latents"))
         self._last = now
         return values
 
 
 def _wrap(
-    owner: Any, name: str, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None
+    owner: Any,
+    name: str,
+    before: Callable[[], None] | None = None,
+    after: Callable[[Any], None] | None = None,
 ) -> Callable[[], None] | None:
     """Let ``before`` and ``after`` be called around ``owner.name``; returns what undoes it, None if it is not there."""
     original = getattr(owner, name, None)
@@ -90,7 +105,7 @@ def _wrap(
             before()
         result = original(*args, **kwargs)
         if after:
-            after()
+            after(result)
         return result
 
     setattr(owner, name, wrapper)

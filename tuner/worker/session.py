@@ -6,7 +6,7 @@ import inspect
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +118,15 @@ class Session:
         self._channel.interrupted.clear()
         started = time.perf_counter()
         with self._pulse():
-            images = self._run(request)
+            images, not_finite = self._run(request, look_for_nan=bool(command.samples))
         seconds = time.perf_counter() - started
         if command.outputs:
             with self._phase(Phase.SAVE):
                 self._save(images, command, seconds)
-        self._channel.send(Finished(seconds=seconds, images=command.outputs))
+        for image, path in zip(images, command.samples, strict=False):
+            with suppress(OSError):
+                image.save(path, format="PNG", compress_level=1)
+        self._channel.send(Finished(seconds=seconds, images=command.outputs, not_finite=not_finite))
 
     def _check(self, request: Request) -> None:
         factor = self._loaded.size_factor if self._loaded else 8
@@ -133,10 +136,11 @@ class Session:
                 f"this pipeline needs a width and a height divisible by {factor}."
             )
 
-    def _run(self, request: Request) -> list[Any]:
+    def _run(self, request: Request, *, look_for_nan: bool) -> tuple[list[Any], Phase | None]:
+        """The pictures, and the phase in which values that are no numbers appeared."""
         import torch
 
-        following = Following(self)
+        following = Following(self, look_for_nan=look_for_nan)
         arguments: dict[str, Any] = {
             "prompt": [request.prompt] * request.batch,
             "width": request.width,
@@ -163,7 +167,7 @@ class Session:
                 # The hooks of model offload are only rewound at the end of a complete call.
                 self._pipe.maybe_free_model_hooks()
                 raise
-        return list(images)
+        return list(images), following.not_finite
 
     def _guidance(self, request: Request) -> float | None:
         """What was asked for, else what the model's makers recommend; None leaves the pipeline's own default."""

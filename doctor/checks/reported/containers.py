@@ -12,7 +12,7 @@ _NVIDIA = Remedy(
     "Install the NVIDIA Container Toolkit on the host, tell Docker about it, and start the container with "
     "--gpus all.",
     (
-        "sudo apt install nvidia-container-toolkit   # or the package of your distribution",
+        "sudo apt install nvidia-container-toolkit   # or dnf, zypper",
         "sudo nvidia-ctk runtime configure --runtime=docker",
         "sudo systemctl restart docker",
         "docker run --rm --gpus all ubuntu nvidia-smi",

@@ -8,7 +8,7 @@ from doctor.checks.reported.rules import Rule, check_of, finding_of, is_windows,
 from doctor.compat import OLDEST_CAPABILITY, driver_at_least, driver_floor
 from doctor.facts import Facts, Message
 from doctor.finding import Finding, Remedy
-from doctor.remedies import driver_update, torch_for_cards, unset_variable
+from doctor.remedies import driver_update, torch_for_driver, unset_variable
 
 _CURRENT = "580.65.06"
 _LAST_OF = {(3, 0): "470", (3, 5): "470", (3, 7): "470", (2, 1): "390", (2, 0): "390"}
@@ -75,8 +75,8 @@ def _update_or_older(facts: Facts, floor: str) -> Remedy:
     update = driver_update(facts, floor)
     if facts.driver.version is None:
         return update
-    instead = torch_for_cards(facts, facts.gpus or ())
-    if not any("--index-url" in command for command in instead.commands):
+    instead = torch_for_driver(facts, facts.gpus or ())
+    if instead is None or not instead.commands:
         return update
     return Remedy(
         f"{update.text} Or keep the driver and take an older CUDA. {instead.text}",

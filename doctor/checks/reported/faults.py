@@ -6,32 +6,12 @@ from doctor.checks.reported.rules import Rule, check_of, is_windows
 from doctor.facts import Facts, Message
 from doctor.finding import Remedy
 from doctor.remedies import set_variable
-
-_XID = {
-    "13": "an error in the computing engine: a defect of a program, or an overclocked card",
-    "31": "a program touched memory that is not its own",
-    "43": "a program stopped with an error",
-    "45": "the program was ended",
-    "48": "memory errors that could not be corrected",
-    "54": "the power cable of the card is not connected well",
-    "61": "an error in the card's own controller",
-    "62": "an error in the card's own controller",
-    "63": "a row of memory was retired",
-    "64": "a row of memory could not be retired",
-    "69": "an error in the computing engine",
-    "74": "an error on NVLink",
-    "79": "the card fell off the bus",
-    "94": "contained memory errors",
-    "95": "uncontained memory errors",
-    "119": "the card's controller did not answer in time",
-    "154": "the card must be reset",
-}
-"""Meaning of the commoner codes (docs.nvidia.com/deploy/xid-errors)."""
+from doctor.xids import meaning_of
 
 
 def _xid(_facts: Facts, message: Message) -> str:
-    code = message.values.get("code", "")
-    return f"The driver logged Xid {code}: {_XID.get(code, 'a fault of the card or driver')}."
+    code = int(message.values["code"])
+    return f"The driver logged Xid {code}: {meaning_of(code).words}."
 
 
 def _log(text: str) -> Remedy:

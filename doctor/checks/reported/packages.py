@@ -166,10 +166,10 @@ _RULES = (
          remedy=_install("Install the older one.", '"pytorch-lightning==1.9.4"')),
     Rule(kind="clip-build", id="setuptools-too-new", title="A package's build needs pkg_resources, which "
          "a new setuptools no longer has.",
-         cause="setuptools took it out with version 81. CLIP and other old packages import it while they "
+         cause="setuptools took it out with version 82. CLIP and other old packages import it while they "
               "are installed.",
          remedy=_install("Install an older setuptools and try again without build "
-              "isolation.", '"setuptools<81" wheel')),
+              "isolation.", '"setuptools<82" wheel')),
     Rule(kind="opencv", id="opencv-conflict", title="Several opencv packages overwrite one another.",
          cause="opencv-python, its headless and its contrib variant share one folder. Two of them leave a "
               "mixture.",
@@ -205,6 +205,7 @@ CHECK = check_of(
         "github.com/bitsandbytes-foundation/bitsandbytes/issues/1522",
         "github.com/huggingface/transformers/issues/25753",
         "github.com/XPixelGroup/BasicSR/issues/711",
+        "github.com/pypa/setuptools (NEWS.rst, v82.0.0)",
     ),
     rules=_RULES,
     run=_run,

@@ -70,7 +70,7 @@ ROWS: tuple[Row, ...] = (
     Row("gpu-lost", r"GPU (?:is|has been) lost|fallen off the bus"
          r"|unable to determine the device handle for GPU"
         r"|Xid[^\n]{0,40}: 79\b"),
-    Row("xid", r"NVRM: Xid \([^)]*\): (?P<code>\d+)"),
+    Row("xid", r"NVRM: Xid \([^)]*\): (?P<code>\d{1,4})"),
     Row("illegal-access", r"an illegal memory access was encountered|cudaErrorIllegalAddress"
          r"|CUDA_ERROR_ILLEGAL_ADDRESS"
         r"|unspecified launch failure|misaligned address|an illegal instruction was encountered"),

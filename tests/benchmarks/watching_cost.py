@@ -1,0 +1,169 @@
+"""Prints what watching costs: ``python tests/benchmarks/watching_cost.py [--seconds 30] [--peers PYTHON]``.
+
+``sdoctor monitor --json`` at one sample per second, as a user starts it, its child for the cards included, for the machine
+and for a process of 32 threads (that sleep: a thread costs the same whatever it does); beside it one
+round per second of nvitop's and of glances' own sampling, each without its screen. ``--peers`` is the Python of an
+environment in which nvitop and glances are installed (default: this one). CPU time is the kernel's count of each process
+after it has started up. Memory is the sum of the resident sets at the end, which the budget is held against; pages that two
+processes share count twice in it, and once in the last column (PSS).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from nvml_fixture import RTX_3090, build_fake_nvml
+
+BUDGET_PERCENT, BUDGET_MIB = 0.5, 45.0
+
+GLANCES = """
+import time
+from glances.main import GlancesMain
+from glances.stats import GlancesStats
+import sys
+sys.argv = ["glances", "--quiet"]
+core = GlancesMain()
+stats = GlancesStats(config=core.get_config(), args=core.get_args())
+while True:
+    stats.update()
+    time.sleep(1)
+"""
+
+NVITOP = """
+import os, time
+from nvitop import Device, GpuProcess, host
+try:
+    devices = Device.all()
+except Exception:
+    devices = []
+while True:
+    for device in devices:
+        device.as_snapshot(); device.processes()
+    host.cpu_percent(); host.virtual_memory(); host.swap_memory(); host.load_average()
+    for pid in host.pids() if devices else ():
+        pass
+    time.sleep(1)
+"""
+
+
+CROWD = """
+import threading, time
+for _ in range(31):
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+time.sleep(600)
+"""
+
+
+BARE = """
+import sys, typer
+app = typer.Typer()
+@app.command()
+def nothing(count: int = typer.Option(1, min=1)) -> None:
+    pass
+sys.argv = ["nothing"]
+app()
+"""
+
+
+def family(pid: int) -> list[psutil.Process]:
+    whole = psutil.Process(pid)
+    return [whole, *whole.children(recursive=True)]
+
+
+def used(processes: list[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+def measure(command: list[str], seconds: float, settle: float, env=None) -> tuple[float, float, float] | str:
+    """(percent of one core, MiB resident, MiB of its own and its share of what is shared), or why not."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)
+    try:
+        time.sleep(settle)
+        if child.poll() is not None:
+            words = child.stderr.read().decode().strip().splitlines()[-1:] or ["no word"]
+            return f"it ended by itself: {words[0]}"
+        processes = family(child.pid)
+        before, begun = used(processes), time.monotonic()
+        time.sleep(seconds)
+        after, taken = used(processes), time.monotonic() - begun
+        memory = [process.memory_full_info() for process in processes]
+        resident, shared = (
+            sum(part) / 2**20 for part in zip(*((each.rss, each.pss) for each in memory), strict=True)
+        )
+        return 100 * (after - before) / taken, resident, shared
+    finally:
+        child.kill()
+        child.wait()
+
+
+def start_up(command: list[str], rounds: int = 7) -> float:
+    """CPU seconds of user and system of the quickest of some runs: waiting does not count."""
+    best = float("inf")
+    for _ in range(rounds):
+        before = os.times()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        after = os.times()
+        spent = after.children_user - before.children_user + after.children_system - before.children_system
+        best = min(best, spent)
+    return best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--settle", type=float, default=6.0)
+    parser.add_argument("--peers", default=sys.executable)
+    parser.add_argument("--only", default="", help="rows whose name holds this")
+    asked = parser.parse_args()
+    sdoctor = str(Path(sys.executable).with_name("sdoctor"))
+    crowd = subprocess.Popen([sys.executable, "-S", "-c", CROWD])
+    folder = tempfile.mkdtemp()
+    rows = {
+        "sdoctor monitor --json": [sdoctor, "monitor", "--json"],
+        "sdoctor monitor, 32 threads": [sdoctor, "monitor", "--json", "--pid", str(crowd.pid)],
+        "sdoctor monitor, fake driver": [sdoctor, "monitor", "--json"],
+        "nvitop, sampling only": [asked.peers, "-c", NVITOP],
+        "glances, sampling only": [asked.peers, "-c", GLANCES],
+    }
+    print(f"{'once per second':<32}{'% of one core':>14}{'MiB resident':>14}{'MiB, shared once':>18}")
+    good = True
+    for name, command in rows.items():
+        if asked.only not in name:
+            continue
+        env = build_fake_nvml(Path(folder), RTX_3090) if "fake" in name else None
+        found = measure(command, asked.seconds, asked.settle, env)
+        if isinstance(found, str):
+            print(f"{name:<32}not measured: {found}")
+            continue
+        print(f"{name:<32}{found[0]:>14.2f}{found[1]:>14.1f}{found[2]:>18.1f}", flush=True)
+        if name.startswith("sdoctor"):
+            good = good and found[0] <= BUDGET_PERCENT and found[1] <= BUDGET_MIB
+    crowd.kill()
+    shutil.rmtree(folder)
+    print(
+        f"budget of sdoctor: {BUDGET_PERCENT} % and {BUDGET_MIB:.0f} MiB: {'kept' if good else 'NOT kept by every row'}"
+    )
+    typer = start_up([sys.executable, "-c", "import typer"])
+    bare = start_up([sys.executable, "-c", BARE])
+    once = start_up([sdoctor, "monitor", "--once"])
+    print(f"CPU time to start and end: import typer {typer:.3f} s")
+    print(f"  an empty command of typer with one option: {bare:.3f} s, {bare / typer:.1f} times")
+    print(
+        f"  sdoctor monitor --once: {once:.3f} s, {once / typer:.1f} times (waiting between its samples not counted)"
+    )
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
