@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from doctor.errors import UsageError
 from tui.situation import Situation
 from tuner.generation import Wish
 from tuner.knobs import default_settings, low_memory_settings, settings_from
+from tuner.profile import Profile
 from tuner.settings import Settings, parse_settings
-from tuner.store import match
+from tuner.stepping import Step, steps_below
+from tuner.store import Match, match, newest_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +22,8 @@ class Asked:
     low_memory: bool
     settings: str | None
     use_profile: bool
+    force: bool = False
+    """Follow a profile of this model that was made on another machine or with other versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,45 +34,91 @@ class Decision:
     notes: tuple[str, ...]
     profile: str | None
     """Path of the profile that was used."""
+    ladder: tuple[Step, ...] = ()
+    """What to try, in this order, if memory runs out."""
+    architecture: dict[str, str] | None = None
+    """What the profile was made for."""
 
 
 def decide(situation: Situation, asked: Asked, wish: Wish) -> Decision:
     """Profile first, then ``--low-memory``, then what was typed. Raises UsageError for settings that cannot be."""
-    target, name = situation.target, situation.model.name
-    notes: list[str] = []
-    found = match(situation.address, situation.fingerprint) if asked.use_profile else None
-    settings, path = default_settings(target), None
-    if found is not None and found.profile is not None:
-        side = found.profile.proven_side()
-        if wish.width and wish.height:
-            settings, rung = found.profile.settings_for(wish.width, wish.height)
-        else:
-            settings, rung = found.profile.best, "fastest"
-        path = str(found.path)
-        notes.append(f"Using the profile of {name} (rung '{rung}'): {settings.text()}.")
-        if side is not None and wish.width and wish.height and wish.width * wish.height > side**2:
-            notes.append(
-                f"{wish.width}x{wish.height} lies beyond {side}x{side}, the largest size that tune proved here."
-            )
-    else:
-        why = (
-            "Profiles are not used"
-            if found is None
-            else f"There is {found.reason}"
-            if found.reason.startswith("no ")
-            else found.reason
-        )
-        notes.append(f"{why}; using {settings.text()}. `sdoctor tune {name}` measures what is best here.")
+    target = situation.target
+    found, reason = _profile(situation, asked)
+    profile = found.profile if found is not None else None
+    settings, notes = _start(situation, profile, reason, wish)
     if asked.low_memory:
         settings = low_memory_settings(settings, target)
         notes.append(_low_memory_note(situation))
     typed = parse_settings(asked.settings or "")
     if asked.precision is not None:
         typed["precision"] = asked.precision.lower()
-    return Decision(settings=settings_from(settings, typed, target), notes=tuple(notes), profile=path)
+    chosen = settings_from(settings, typed, target)
+
+    def adjust(rung: Settings) -> Settings:
+        """What was typed holds on every rung; a rung that cannot be so is as good as the one that failed."""
+        try:
+            return settings_from(rung, typed, target)
+        except UsageError:
+            return chosen
+
+    return Decision(
+        settings=chosen,
+        notes=tuple(notes),
+        profile=None if found is None else str(found.path),
+        ladder=steps_below(chosen, profile, target, adjust),
+        architecture=profile.architecture if profile is not None else None,
+    )
+
+
+def _profile(situation: Situation, asked: Asked) -> tuple[Match | None, str]:
+    """The profile to follow, with what speaks against it; or None, with the reason."""
+    if not asked.use_profile:
+        return None, "Profiles are not used"
+    found = match(situation.address, situation.fingerprint)
+    if found.profile is None and asked.force:
+        newest = newest_of(situation.address)
+        if newest is not None:
+            return newest, f"By --force: {found.reason}."
+    if found.profile is None:
+        return None, f"There is {found.reason}" if found.reason.startswith("no ") else found.reason
+    known = (found.profile.pipeline, situation.model.pipeline_class)
+    if None not in known and known[0] != known[1]:
+        return (
+            None,
+            f"the profile of {situation.model.name} was made for a {known[0]}, and this is a {known[1]}",
+        )
+    return found, ""
+
+
+def _start(
+    situation: Situation, profile: Profile | None, reason: str, wish: Wish
+) -> tuple[Settings, list[str]]:
+    """The settings to begin with, and where they come from."""
+    name = situation.model.name
+    if profile is None:
+        settings = default_settings(situation.target)
+        advice = f"`sdoctor tune {name}` measures what is best here."
+        return settings, [f"{reason}; using {settings.text()}. {advice}"]
+    notes = [reason] if reason else []
+    settings, rung = profile.best, "fastest"
+    if wish.width and wish.height:
+        settings, rung = profile.settings_for(wish.width, wish.height)
+    notes.append(f"Using the profile of {name} (rung '{rung}'): {settings.text()}.")
+    side = profile.proven_side()
+    if side is not None and wish.width and wish.height and wish.width * wish.height > side**2:
+        notes.append(
+            f"{wish.width}x{wish.height} lies beyond {side}x{side}, the largest size that tune proved here."
+        )
+    return settings, notes
 
 
 def _low_memory_note(situation: Situation) -> str:
     if situation.target.is_cpu:
-        return "Low memory: the picture is decoded in tiles, which is slower; without a GPU there is nothing to offload."
-    return "Low memory: parts of the model move between host memory and the GPU in each step, several times slower."
+        return (
+            "Low memory: without a GPU there is nothing to move out of the way, so the most frugal settings are "
+            "used: the picture is decoded in tiles, which is slower."
+        )
+    return (
+        "Low memory: the model stays in host memory and its parts move to the GPU when it is their turn "
+        "(sequential offload), several times slower; larger models run so."
+    )

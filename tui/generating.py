@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -11,12 +11,13 @@ from doctor.errors import Interrupted, NotInOrder, UsageError
 from doctor.sizes import gib
 from doctor.trace import Outcome, Phase
 from tui.decision import Decision
+from tui.diary import Diary
 from tui.picture_files import PictureFiles
 from tui.plain import run_plain
 from tui.progress import is_fancy
 from tui.situation import Situation, refuse_what_cannot_fit
 from tuner.events import Load
-from tuner.generation import Generation, Wish
+from tuner.generation import Generation, Setback, Wish
 from tuner.probe import TraceFold
 
 SCHEMA = "sdoctor.generate/1"
@@ -62,7 +63,8 @@ class Result:
             "fingerprint": self.situation.fingerprint,
             "profile": self.decision.profile,
             "notes": self.decision.notes,
-            "settings": self.decision.settings,
+            "settings": self.generation.settings,
+            "stepped_down": [_setback(setback) for setback in self.generation.setbacks],
             "setup": trace.setup,
             "request": self.generation.request,
             "outcome": trace.outcome,
@@ -101,10 +103,22 @@ class Result:
         if self.fold.trace.failed_in is Phase.LOAD:
             advice = "give more memory, or take a smaller model or --precision bf16"
             return f"Out of memory while loading {name}{available}: {advice}."
-        frugal = self.decision.settings.vae_tiling == "on"
+        frugal = self.generation.settings.vae_tiling == "on"
         advice = "take a smaller --size" if frugal else "add --low-memory, or take a smaller --size"
         phase = self.fold.trace.failed_in
         return f"Out of memory in the phase '{phase.value if phase else 'unknown'}'{available}: {advice}."
+
+
+def _setback(setback: Setback) -> dict[str, object]:
+    return {
+        "settings": setback.settings,
+        "outcome": setback.failed.outcome,
+        "phase": setback.failed.phase,
+        "message": setback.failed.message,
+        "next_settings": None if setback.step is None else setback.step.settings,
+        "next_rung": None if setback.step is None else setback.step.name,
+        "next_proven": None if setback.step is None else setback.step.proven,
+    }
 
 
 def run(
@@ -118,6 +132,7 @@ def run(
     quiet: bool,
 ) -> Result:
     """Make the picture, with lines or with the screen."""
+    decision = first_that_can_fit(situation, decision)
     load = Load(
         model=situation.address,
         settings=decision.settings,
@@ -127,12 +142,42 @@ def run(
         allow_pickle=allow_pickle,
     )
     files = PictureFiles(output)
-    refuse_what_cannot_fit(situation, decision.settings)
-    generation = Generation(load, wish, files, most_steps=MOST_STEPS)
+    diary = Diary(situation, decision, wish)
+    generation = Generation(
+        load,
+        wish,
+        files,
+        most_steps=MOST_STEPS,
+        ladder=decision.ladder,
+        architecture=decision.architecture,
+        on_setback=diary.write,
+    )
     if plain or not (is_fancy(sys.stdout) and sys.stdin.isatty()):
         fold = run_plain(generation, decision.notes, quiet=quiet)
     else:
         from tui.on_screen import run_on_screen
 
         fold = run_on_screen(generation, situation, decision, wish)
+    for trouble in diary.troubles:
+        print(trouble, file=sys.stderr)  # noqa: T201  (standard error is the talk)
     return Result(situation=situation, decision=decision, generation=generation, fold=fold)
+
+
+def first_that_can_fit(situation: Situation, decision: Decision) -> Decision:
+    """The decision, or the first rung below it whose weights fit: those that cannot fit need not be tried.
+
+    Raises NotInOrder if none can.
+    """
+    trouble: NotInOrder | None = None
+    rungs = [(decision.settings, decision.ladder, "")]
+    for number, step in enumerate(decision.ladder):
+        rungs.append((step.settings, decision.ladder[number + 1 :], step.text()))
+    for settings, ladder, text in rungs:
+        try:
+            refuse_what_cannot_fit(situation, settings)
+        except NotInOrder as error:
+            trouble = trouble or error
+            continue
+        notes = (*decision.notes, f"The weights do not fit; using {text}.") if text else decision.notes
+        return replace(decision, settings=settings, ladder=ladder, notes=notes)
+    raise trouble or NotInOrder("No settings are left to try.")

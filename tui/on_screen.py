@@ -10,21 +10,25 @@ from tuner.events import Event
 from tuner.generation import Generation, Wish
 from tuner.probe import TraceFold
 from tuner.settings import Request
+from tuner.stepping import LadderStep
 
 
 def run_on_screen(generation: Generation, situation: Situation, decision: Decision, wish: Wish) -> TraceFold:
-    """Run the generation under the Textual screen; returns when the user leaves it.
+    """Run the generation under the Textual screen; gives back the last attempt when the user leaves it.
 
     Raises what broke the stream of events, as the plain run does.
     """
     from tui.app import GenerateJob, run_generate
 
-    fold = TraceFold()
+    attempts = [TraceFold()]
 
-    def start() -> Iterator[Event | Request]:
+    def start() -> Iterator[Event | Request | LadderStep]:
         request: Request | None = None
         for event in generation.events():
-            fold.add(event)
+            if isinstance(event, LadderStep):
+                attempts.append(TraceFold())
+            else:
+                attempts[-1].add(event)
             yield event
             if request is None and generation.request is not None:
                 request = generation.request
@@ -50,4 +54,4 @@ def run_on_screen(generation: Generation, situation: Situation, decision: Decisi
     )
     if result.error is not None:
         raise result.error
-    return fold
+    return attempts[-1]

@@ -11,20 +11,25 @@ from tui.watching import Watch
 from tuner.events import Event, Loaded, PhaseEnded, Stepped
 from tuner.generation import Generation
 from tuner.probe import TraceFold
+from tuner.stepping import LadderStep
 
 
 def run_plain(generation: Generation, notes: tuple[str, ...], *, quiet: bool) -> TraceFold:
-    """Run to the end. Ctrl-C stops after the current step, a second one at once."""
+    """Run to the end and give back the last attempt. Ctrl-C stops after the current step, a second one at once."""
     say = _Say(quiet)
     for note in notes:
         say.line(note)
-    fold = TraceFold()
+    attempts = [TraceFold()]
 
     watch = Watch(generation.pid, generation.device)
 
     def follow() -> None:
         for event in generation.events():
-            fold.add(event)
+            if isinstance(event, LadderStep):
+                attempts.append(TraceFold())
+                say.line(f"{event.reason.capitalize()}; trying again with {event.settings_text}.")
+                continue
+            attempts[-1].add(event)
             watch.event(event)
             say.event(event)
 
@@ -51,7 +56,7 @@ def run_plain(generation: Generation, notes: tuple[str, ...], *, quiet: bool) ->
     verdicts = watch.verdicts()
     for line in verdict_lines(verdicts[:1]) if verdicts else ():
         say.line(line)
-    return fold
+    return attempts[-1]
 
 
 class _Say:

@@ -8,7 +8,7 @@ from doctor.errors import NotInOrder
 from doctor.facts import Facts
 from doctor.sizes import gib, parse_amount
 from tuner.fingerprint import Fingerprint, fingerprint_of
-from tuner.models import ModelKind, ModelRef, resolve, weights_bytes
+from tuner.models import ModelRef, address_of, resolve, weights_bytes
 from tuner.settings import Settings
 from tuner.target import Target, check_budget, choose_target
 
@@ -29,10 +29,7 @@ class Situation:
     @property
     def address(self) -> str:
         """The model as a worker and a profile name it: wherever they stand, it is the same model."""
-        path = self.model.path
-        if path is None or self.model.kind is ModelKind.BUILTIN:
-            return self.model.name
-        return str(path.resolve())
+        return address_of(self.model)
 
 
 def survey(model: str, device: str, memory: str | None, *, allow_pickle: bool = False) -> Situation:

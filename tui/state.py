@@ -13,6 +13,7 @@ from doctor.telemetry.sample import Sample
 from doctor.trace import Outcome, Phase, PhaseRecord
 from tuner.events import Event, Failed, Finished, Loaded, PhaseEnded, PhaseStarted, Pulse, Ready, Stepped
 from tuner.settings import Request
+from tuner.stepping import LadderStep
 
 HISTORY = 600
 """Readings kept for the plots: five minutes at two a second, more than the widest terminal can draw."""
@@ -39,14 +40,6 @@ class RunStarted:
     budget_bytes: int | None = None
     device: str | None = None
     """"cpu" or "cuda:0"; None if not known. Says what the worker's memory figures mean."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LadderStep:
-    """The generation did not fit and is tried again, one rung lower on the ladder."""
-
-    settings_text: str
-    reason: str
 
 
 News = Event | Request | LadderStep

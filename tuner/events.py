@@ -78,6 +78,8 @@ class Loaded(_Message, tag="loaded", frozen=True, kw_only=True):
     """Settings that were accepted but change nothing here, and why."""
     pipeline: str = ""
     """Class name of the pipeline."""
+    architecture: dict[str, str] = {}
+    """Its models, see ``tuner.architecture``."""
     weights_bytes: int = 0
     """Bytes of all parameters and buffers."""
     size_factor: int = 8

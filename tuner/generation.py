@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from doctor.trace import Outcome
+from tuner.architecture import architecture_differences
 from tuner.events import Event, Failed, Generate, Load, Loaded
 from tuner.runner import Limits, Worker
 from tuner.settings import Request, Settings
+from tuner.stepping import LadderStep, Step
 
 _PATIENT = Limits(stall=600.0)
 """A person is watching who can stop it; only a worker that does nothing at all is given up."""
@@ -42,6 +46,18 @@ class Wish:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """An attempt that ran out of memory, and what was tried next."""
+
+    settings: Settings
+    failed: Failed
+    step: Step | None
+    """None if there was nothing left to try."""
+    request: Request | None = None
+    """None if the model did not even load."""
+
+
 class Outputs(Protocol):
     """Names the files to write once the request is known."""
 
@@ -50,7 +66,7 @@ class Outputs(Protocol):
 
 
 class Generation:
-    """Starts a worker, loads the model, makes the picture, ends the worker."""
+    """Starts a worker, loads the model, makes the picture, ends the worker; one rung lower if memory runs out."""
 
     def __init__(
         self,
@@ -59,20 +75,55 @@ class Generation:
         outputs: Outputs,
         *,
         most_steps: int,
+        ladder: Sequence[Step] = (),
+        architecture: Mapping[str, str] | None = None,
+        on_setback: Callable[[Setback], None] = lambda _setback: None,
         start_worker: Callable[[], Worker] = Worker,
     ) -> None:
+        """``ladder``: what to try after running out of memory, in this order. ``architecture``: the profile's."""
         self._load = load
         self._wish = wish
         self._outputs = outputs
         self._most_steps = most_steps
+        self._ladder = list(ladder)
+        self._architecture = architecture
+        self._on_setback = on_setback
         self._start_worker = start_worker
         self._worker: Worker | None = None
         self._interrupts = 0
+        self._generating = False
         self.request: Request | None = None
         self.settings: Settings = load.settings
+        """What the picture is made with; changes with each step down."""
+        self.setbacks: list[Setback] = []
+        """The attempts that ran out of memory."""
 
-    def events(self) -> Iterator[Event]:
-        """Everything that happens, up to and including Finished or Failed. The worker is gone afterwards."""
+    def events(self) -> Iterator[Event | LadderStep]:
+        """Everything that happens, up to and including Finished or Failed. The worker is gone afterwards.
+
+        An attempt that ran out of memory ends with Failed too; a LadderStep follows, and the next attempt.
+        """
+        while True:
+            failed: Failed | None = None
+            for event in self._attempt():
+                failed = event if isinstance(event, Failed) else None
+                yield event
+            if failed is None or failed.outcome is not Outcome.OUT_OF_MEMORY or self._interrupts:
+                return
+            step = self._ladder.pop(0) if self._ladder else None
+            setback = Setback(self.settings, failed, step, self.request)
+            self.setbacks.append(setback)
+            self._on_setback(setback)
+            if step is None:
+                return
+            self.settings = step.settings
+            yield LadderStep(settings_text=step.text(), reason=_reason(failed))
+            if self._interrupts:
+                yield Failed(outcome=Outcome.INTERRUPTED, message="Stopped on request.")
+                return
+
+    def _attempt(self) -> Iterator[Event]:
+        self._generating = False
         self._worker = self._start_worker()
         try:
             for event in self._all():
@@ -88,19 +139,31 @@ class Generation:
     def _all(self) -> Iterator[Event]:
         assert self._worker is not None
         loaded: Event | None = None
-        for loaded in self._worker.run(self._load, _PATIENT):
-            yield loaded
+        load = msgspec.structs.replace(self._load, settings=self.settings)
+        for loaded in self._worker.run(load, _PATIENT):
+            yield self._with_doubt(loaded) if isinstance(loaded, Loaded) else loaded
         if isinstance(loaded, Loaded):
             self.request = self._wish.request(loaded, self._most_steps)
             command = Generate(request=self.request, outputs=self._outputs(self.request))
+            self._generating = True
             yield from self._worker.run(command, _PATIENT)
+
+    def _with_doubt(self, loaded: Loaded) -> Loaded:
+        """Says so if the profile was made for a model of another architecture, which stood here before."""
+        if not self._architecture or not loaded.architecture:
+            return loaded
+        unlike = architecture_differences(loaded.architecture, self._architecture)
+        if not unlike:
+            return loaded
+        doubt = f"The profile was made for another architecture ({'; '.join(unlike)}), so tune again"
+        return msgspec.structs.replace(loaded, remarks=(*loaded.remarks, doubt))
 
     def interrupt(self) -> None:
         """Stop after the current step; at once while loading, or when asked again. Any thread may call it."""
         self._interrupts += 1
         if self._worker is None:
             return
-        if self.request is None or self._interrupts > 1:
+        if not self._generating or self._interrupts > 1:
             self._worker.kill()
         else:
             self._worker.interrupt()
@@ -113,3 +176,7 @@ class Generation:
     def pid(self) -> int | None:
         """Process id of the worker, None before it was started."""
         return None if self._worker is None else self._worker.pid
+
+
+def _reason(failed: Failed) -> str:
+    return f"out of memory in {failed.phase.value}" if failed.phase else "out of memory"

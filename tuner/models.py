@@ -269,6 +269,13 @@ def _loaded_part(tensors: dict[str, StoredTensor], kind: ModelKind) -> list[Stor
     ]
 
 
+def address_of(ref: ModelRef) -> str:
+    """The model as a worker and a profile name it: wherever they stand, it is the same model."""
+    if ref.path is None or ref.kind is ModelKind.BUILTIN:
+        return ref.name
+    return str(ref.path.resolve())
+
+
 def slug(ref: ModelRef) -> str:
     """A name for files: lower case, digits, dots and dashes; models in different places differ."""
     if ref.kind is ModelKind.BUILTIN or ref.path is None:

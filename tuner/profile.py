@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,7 +14,12 @@ from tuner.probe import Trial
 from tuner.settings import Settings
 from tuner.study import Result
 
-SCHEMA = "sdoctor.profile/1"
+if TYPE_CHECKING:
+    from tuner.scripting import Tuned
+
+SCHEMA = "sdoctor.profile/2"
+"""What is written. Schema 1 lacks pipeline, architecture and the figures of the rungs."""
+READABLE = ("sdoctor.profile/1", SCHEMA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +32,10 @@ class ProfileRung:
     """Side in pixels of the largest run that finished."""
     limit: str
     """What stands above it: memory, max-size or time."""
+    peak_bytes: int | None = None
+    """Peak of memory of that run, measured."""
+    seconds_per_image: float | None = None
+    """Time that that run took, measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +57,10 @@ class Profile:
     speedup: float | None
     ladder: tuple[ProfileRung, ...]
     trials: tuple[Trial, ...]
+    pipeline: str | None = None
+    """diffusers' class name of the pipeline."""
+    architecture: dict[str, str] = field(default_factory=dict)
+    """The models of the pipeline, see ``tuner.architecture``; empty in profiles of schema 1."""
 
     def settings_for(self, width: int, height: int) -> tuple[Settings, str]:
         """The first rung that was proven at this many pixels, with its name; the last one if none was.
@@ -60,13 +75,47 @@ class Profile:
             return self.ladder[-1].settings, self.ladder[-1].name
         return self.best, "fastest"
 
+    def below(self, settings: Settings) -> tuple[ProfileRung, ...]:
+        """The rungs that are more frugal than these settings, the fastest of them first."""
+        settings_of = [rung.settings for rung in self.ladder]
+        first = settings_of.index(settings) + 1 if settings in settings_of else 0
+        return self.ladder[first:]
+
+    def apply(
+        self,
+        pipe: Any,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        budget: int | str | None = None,
+        device: str | None = None,
+        force: bool = False,
+    ) -> Tuned:
+        """Set up a freshly loaded diffusers pipeline as tuned; call what comes back as the pipeline itself.
+
+        ``width`` and ``height`` choose the rung of the ladder (without them the fastest), ``budget`` (bytes or
+        "4GiB") is what the pipeline may use, its weights included. Raises NotInOrder if the pipeline is of
+        another architecture and ``force`` is not set. See ``tuner.scripting.Tuned``.
+        """
+        from tuner.scripting import tune_pipeline
+
+        return tune_pipeline(self, pipe, size=(width, height), budget=budget, device=device, force=force)
+
     def proven_side(self) -> int | None:
         """Side of the largest picture that was proven with any rung."""
         return max((rung.largest for rung in self.ladder), default=None)
 
 
-def profile_of(result: Result, model: str, fingerprint: Fingerprint, made_at: str) -> Profile | None:
-    """The profile of a study; None if nothing finished."""
+def profile_of(
+    result: Result,
+    model: str,
+    fingerprint: Fingerprint,
+    made_at: str,
+    *,
+    pipeline: str | None = None,
+    architecture: Mapping[str, str] | None = None,
+) -> Profile | None:
+    """The profile of a study; None if nothing finished. The last two are what the loaded model said of itself."""
     if result.best is None:
         return None
     return Profile(
@@ -85,28 +134,40 @@ def profile_of(result: Result, model: str, fingerprint: Fingerprint, made_at: st
                 settings=item.rung.settings,
                 largest=item.edge.works.width,
                 limit=item.edge.limit.value,
+                peak_bytes=item.edge.works.peak_bytes,
+                seconds_per_image=item.edge.works.seconds_per_image,
             )
             for item in result.ladder
             if item.edge is not None
         ),
         trials=result.trials,
+        pipeline=pipeline or None,
+        architecture=dict(architecture or {}),
     )
 
 
 def decode_profile(content: bytes, where: str) -> Profile:
-    """Read a profile. Raises NotInOrder with one sentence if it is corrupt or of another schema."""
+    """Read a profile. Raises NotInOrder with one sentence if it is corrupt or of a schema that is not known."""
     try:
         schema = msgspec.json.decode(content, type=_SchemaOnly).schema
-        if schema != SCHEMA:
-            raise NotInOrder(
-                f"The profile {where} has the schema {schema!r}, and this sdoctor reads {SCHEMA!r}; tune again."
-            )
+        if schema not in READABLE:
+            raise NotInOrder(_foreign(schema, where))
         profile: Profile = msgspec.json.decode(content, type=Profile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotInOrder(
             f"The profile {where} cannot be read ({error}); delete it and tune again."
         ) from error
     return profile
+
+
+def _foreign(schema: str, where: str) -> str:
+    family, _, version = schema.rpartition("/")
+    if family == SCHEMA.rpartition("/")[0] and version.isdigit():
+        return (
+            f"The profile {where} was written by a newer sdoctor ({schema!r}; this one reads up to {SCHEMA!r}); "
+            "update sdoctor or tune again."
+        )
+    return f"{where} is not a profile of sdoctor (its schema is {schema!r}); name another file."
 
 
 class _SchemaOnly(msgspec.Struct):

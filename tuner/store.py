@@ -25,6 +25,16 @@ class Match:
     path: Path | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One file of a profile: what it holds, or what is wrong with it."""
+
+    path: Path
+    profile: Profile | None
+    trouble: str = ""
+    """One sentence; "" if it could be read."""
+
+
 def profiles_dir() -> Path:
     """Where profiles are kept."""
     return data_dir() / "profiles"
@@ -43,15 +53,32 @@ def save(profile: Profile) -> Path:
     return path
 
 
+def read(path: Path) -> Stored:
+    """One file. Never raises: a file that cannot be used says why."""
+    try:
+        return Stored(path=path, profile=decode_profile(path.read_bytes(), str(path)))
+    except NotInOrder as error:
+        return Stored(path=path, profile=None, trouble=str(error))
+    except OSError as error:
+        return Stored(
+            path=path, profile=None, trouble=f"The profile {path} cannot be read: {error.strerror}."
+        )
+
+
+def stored() -> tuple[Stored, ...]:
+    """Every profile that was saved, by name."""
+    return tuple(read(path) for path in sorted(profiles_dir().glob("*.json")))
+
+
 def match(model: str, fingerprint: Fingerprint) -> Match:
     """The profile of a model that was made on this fingerprint, else the reason why there is none."""
     outdated: list[str] = []
     broken: list[str] = []
     for path in sorted(profiles_dir().glob(f"{_slug(model)}-*.json")):
-        try:
-            profile = decode_profile(path.read_bytes(), str(path))
-        except (NotInOrder, OSError) as error:
-            broken.append(str(error))
+        one = read(path)
+        profile = one.profile
+        if profile is None:
+            broken.append(one.trouble)
             continue
         if profile.model != model:
             continue
@@ -65,3 +92,13 @@ def match(model: str, fingerprint: Fingerprint) -> Match:
     if broken:
         return Match(profile=None, reason=broken[-1].rstrip("."))
     return Match(profile=None, reason=f"no profile of {model} on this machine yet")
+
+
+def newest_of(model: str) -> Match | None:
+    """The newest profile of a model, wherever it was made; None if there is none."""
+    found = [
+        Match(profile=one.profile, reason="", path=one.path)
+        for one in stored()
+        if one.profile is not None and one.profile.model == model
+    ]
+    return max(found, key=lambda one: one.profile.made_at if one.profile else "", default=None)

@@ -39,7 +39,9 @@ def generate(
         str | None, typer.Option("--output", "-o", help="PNG file, or a folder (default: a new file here).")
     ] = None,
     precision: Annotated[str | None, typer.Option("--precision", help="fp32, fp16 or bf16.")] = None,
-    low_memory: Annotated[bool, typer.Option("--low-memory", help="Least memory; slower.")] = False,
+    low_memory: Annotated[
+        bool, typer.Option("--low-memory", help="Least memory, slower: on a GPU, sequential offload.")
+    ] = False,
     settings: Annotated[
         str | None, typer.Option("--settings", help="name=value,... ; these beat the profile.")
     ] = None,
@@ -48,6 +50,9 @@ def generate(
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     no_profile: Annotated[bool, typer.Option("--no-profile", help="Do not use what tune found.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Use the profile of another machine or of other versions.")
+    ] = False,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load weights that can run code.")
     ] = False,
@@ -76,7 +81,13 @@ def generate(
         batch=batch,
     )
     situation = survey(model, device, memory, allow_pickle=allow_pickle)
-    asked = Asked(precision=precision, low_memory=low_memory, settings=settings, use_profile=not no_profile)
+    asked = Asked(
+        precision=precision,
+        low_memory=low_memory,
+        settings=settings,
+        use_profile=not no_profile,
+        force=force,
+    )
     decision = decide(situation, asked, wish)
     result = run(
         situation, decision, wish, output, allow_pickle=allow_pickle, plain=plain or as_json, quiet=as_json

@@ -151,7 +151,7 @@ def tune(
         except KeyboardInterrupt:
             interrupted = True
             result = study.conclude()
-    _report(result, situation, as_json=as_json, resumed_trials=notebook.resumed_trials)
+    _report(result, situation, loaded, as_json=as_json, resumed_trials=notebook.resumed_trials)
     if interrupted:
         if notebook.path is not None:
             say("Stopped; the same command with --resume goes on from here.")
@@ -261,7 +261,9 @@ def _goal(
     )
 
 
-def _report(result: Result, situation: Situation, *, as_json: bool, resumed_trials: int) -> None:
+def _report(
+    result: Result, situation: Situation, loaded: Loaded, *, as_json: bool, resumed_trials: int
+) -> None:
     """Save the profile and print what was found. Raises NotInOrder, after printing, if it could not be saved."""
     from datetime import UTC, datetime
 
@@ -271,7 +273,14 @@ def _report(result: Result, situation: Situation, *, as_json: bool, resumed_tria
     from tuner.store import profiles_dir, save
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    profile = profile_of(result, situation.address, situation.fingerprint, now)
+    profile = profile_of(
+        result,
+        situation.address,
+        situation.fingerprint,
+        now,
+        pipeline=loaded.pipeline,
+        architecture=loaded.architecture,
+    )
     path, trouble = None, None
     try:
         path = save(profile) if profile is not None else None

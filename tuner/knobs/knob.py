@@ -38,6 +38,8 @@ class Knob:
     """Whether it is not even measured unless settings may win that change the picture."""
     in_place: bool = False
     """Whether it may be turned on a loaded pipeline; otherwise a fresh worker is needed."""
+    steps_down: bool = False
+    """Whether a pipeline in use can be turned to a more frugal value, though not back: when memory ran out."""
     candidates: Callable[[Target, int], tuple[Value, ...]]
     """Values worth measuring on this device for a batch of that many pictures, the most promising first."""
     refusal: Callable[[Value, Settings, Target], str | None] = _never

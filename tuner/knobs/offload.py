@@ -59,6 +59,7 @@ KNOB = Knob(
     about="Parts of the model wait in host memory: 'model' moves whole components, 'group' layer by layer, "
     "'sequential' every leaf (least memory, slowest).",
     values=("none", "model", "group", "sequential"),
+    steps_down=True,
     # Slower than a model that fits, but by how much is what a user of --low-memory wants to know.
     candidates=lambda target, _batch: () if target.is_cpu else ("model", "group", "sequential"),
     refusal=_refusal,

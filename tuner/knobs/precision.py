@@ -24,6 +24,25 @@ def _refusal(value: Value, _settings: Settings, target: Target) -> str | None:
     return None
 
 
+def _apply(pipe: Any, value: Value, _device: str) -> str | None:
+    """Casts what was not loaded in the precision; a pipeline that was stays as it is."""
+    import torch
+
+    wanted = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[str(value)]
+    for part in pipe.components.values():
+        if not isinstance(part, torch.nn.Module) or getattr(part, "dtype", wanted) == wanted:
+            continue
+        if getattr(part, "is_quantized", False):
+            continue
+        part.to(wanted)
+        # What overflows in half precision is named by the model's class, and loading leaves it in float32 too.
+        kept = getattr(part, "_keep_in_fp32_modules", None) or () if wanted is torch.float16 else ()
+        for name, module in part.named_modules():
+            if name.rpartition(".")[2] in kept:
+                module.float()
+    return None
+
+
 def _read(pipe: Any) -> str:
     """The dtypes of the components: one word if all are alike, else component by component."""
     short = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
@@ -46,5 +65,6 @@ KNOB = Knob(
     lossless=True,
     candidates=_candidates,
     refusal=_refusal,
+    apply=_apply,
     read=_read,
 )

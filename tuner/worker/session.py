@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from doctor.trace import Phase
+from tuner.architecture import architecture_of
 from tuner.events import Apply, Finished, Generate, Load, Loaded, PhaseEnded, PhaseStarted, Pulse, Stepped
 from tuner.knobs import apply_in_place, apply_settings, read_setup
 from tuner.models import Recommended, recommended, resolve, weights_bytes
@@ -87,6 +88,7 @@ class Session:
             setup=read_setup(self._pipe),
             remarks=(*remarks, *self._model_remarks),
             pipeline=info.pipeline_class,
+            architecture=architecture_of(self._pipe),
             weights_bytes=info.weights_bytes,
             size_factor=info.size_factor,
             native_size=info.native_size,
