@@ -16,8 +16,9 @@ from command import sdoctor, sentence_of
 from PIL import Image
 
 from doctor.sizes import MIB
+from tuner.models import BUILTIN_ROOT
 from tuner.probe import Trial
-from tuner.settings import setting_names
+from tuner.settings import Settings, setting_names
 
 BUDGET = "160MiB"
 TRIAL_FIELDS = {
@@ -95,6 +96,29 @@ def test_generate_uses_the_profile_and_writes_a_picture_that_tells_its_making(tu
     again = sdoctor("generate", "a red circle", "--plain", "--seed", "4", "--steps", "3", home=home)
     assert "a-red-circle-4_2.png" in again.stdout
     assert Path(path).read_bytes()
+
+
+def test_a_script_of_ones_own_takes_the_profile_in_three_lines(tuned, home, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, tuner\n"
+        "from diffusers import DiffusionPipeline\n"
+        "pipe = DiffusionPipeline.from_pretrained(sys.argv[1])\n"
+        "pipe = tuner.load_profile('builtin:tiny').apply(pipe)\n"
+        "pipe('a red circle', num_inference_steps=2).images[0].save(sys.argv[2])\n"
+        "print(pipe.settings.text())\n"
+    )
+    made = tmp_path / "made.png"
+    done = subprocess.run(
+        [sys.executable, "-P", script, str(BUILTIN_ROOT / "tiny"), made],
+        env={**os.environ, "SDOCTOR_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == Settings(**tuned["best"]["settings"]).text()
+    assert Image.open(made).size == (128, 128)
 
 
 def test_without_a_profile_generate_says_so_and_draws_all_the_same(home, tmp_path):
