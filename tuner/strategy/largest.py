@@ -134,14 +134,17 @@ def _next_position(view: _Known, start: int) -> int | None:
 
 
 def _downwards(view: _Known) -> int | None:
-    """Nothing worked yet: where the forecast says, else half of it."""
+    """Nothing worked yet: where the forecast says, then down in steps that double; half of it without a forecast."""
     step = view.axis.step
     assert view.high is not None
-    guess = view.law.edge() if view.failures == 1 else None
-    wanted = guess if guess and guess < view.high else view.high // 2 // step * step
-    if guess and guess >= view.high and view.failures == 1:
-        # The forecast was too high, which a run just below it shows to be near or far off.
-        wanted = view.high - step
+    half = view.high // 2 // step * step
+    guess = view.law.edge()
+    if guess is None or view.too_long:
+        wanted = half
+    elif guess < view.high and view.failures == 1:
+        wanted = guess
+    else:
+        wanted = max(half, view.high - (step << (view.failures - 1)))
     return wanted if wanted >= step else None
 
 
