@@ -41,6 +41,7 @@ from tuner.events import (
 )
 from tuner.failures import is_out_of_memory_text
 from tuner.host_memory import FloorGuard
+from tuner.worker.lifeline import OWNER
 
 _START_SECONDS = 180.0
 """Importing torch and diffusers takes 6 s here; a cold disk or a loaded machine may need far longer."""
@@ -74,7 +75,7 @@ class Worker:
         """
         handle, name = tempfile.mkstemp(prefix="sdoctor-worker-", suffix=".log")
         self._log = Path(name)
-        environment = dict(os.environ)
+        environment = dict(os.environ) | {OWNER: str(os.getpid())}
         # The worker loads what it is told to; progress bars and notices of the libraries would only fill its log.
         environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
         self._events: queue.Queue[Event | None] = queue.Queue()

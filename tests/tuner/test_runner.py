@@ -273,3 +273,19 @@ def test_a_short_run_is_repeated_and_the_median_is_the_measured_one():
     assert len(trial.runs_seconds) == 7
     assert trial.seconds_per_image == sorted(trial.runs_seconds)[3]
     assert len(single.runs_seconds) == 1
+
+
+def test_a_worker_that_comes_up_after_its_owner_has_gone_ends_at_once():
+    environment = os.environ | {"SDOCTOR_OWNER": str(os.getpid() + 1)}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            "from tuner.worker.lifeline import end_with_owner; end_with_owner(); print(1)",
+        ],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
