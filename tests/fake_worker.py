@@ -25,8 +25,8 @@ from tuner.events import (
     Ready,
     Stepped,
 )
+from tuner.lifeline import end_with_owner
 from tuner.worker.channel import Channel, take_standard_streams
-from tuner.worker.lifeline import end_with_owner
 
 
 def finish(channel: Channel, command: Generate) -> None:

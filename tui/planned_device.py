@@ -21,7 +21,7 @@ from tuner.dryrun.rows import Answer, Ask
 from tuner.fingerprint import Fingerprint
 from tuner.knobs import default_settings
 from tuner.probe import Trial
-from tuner.replay import Replay, replay, replay_on_cpu
+from tuner.replay import Replay, replay_on
 from tuner.settings import Settings
 from tuner.target import Target
 
@@ -56,9 +56,7 @@ class PlannedDevice:
         return found if found.trials else None
 
     def _replayed(self, answer: Answer, trial: Trial) -> Replay:
-        if self.device.capability is None:
-            return replay_on_cpu(answer)
-        return replay(answer, trial.settings.offload, self.device.capability)
+        return replay_on(answer, trial.settings.offload, self.device.capability)
 
 
 def planned_device(gpu: str | None, memory: str | None) -> PlannedDevice:

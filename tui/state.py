@@ -243,18 +243,12 @@ def _complete(view: View, request: Request) -> View:
 
 
 def _end_phase(view: View, event: PhaseEnded) -> View:
-    record = PhaseRecord(
-        phase=event.phase,
-        seconds=event.seconds,
-        peak_allocated=event.peak_allocated,
-        peak_reserved=event.peak_reserved,
-    )
     peak = event.peak_allocated if event.peak_reserved is None else event.peak_reserved
     text = f"{event.phase.value} {event.seconds:.2f} s" + (f", peak {gib(peak)}" if peak is not None else "")
     return replace(
         view,
         phase=None,
-        phases=(*view.phases, record),
+        phases=(*view.phases, event.record()),
         peak_allocated=_largest(view.peak_allocated, event.peak_allocated),
         peak_reserved=_largest(view.peak_reserved, event.peak_reserved),
     ).logged(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from doctor.trace import Outcome, Phase
+from doctor.trace import Outcome, Phase, PhaseRecord
 from tuner.settings import Request, Settings
 
 
@@ -103,6 +103,15 @@ class PhaseEnded(_Message, tag="phase_ended", frozen=True, kw_only=True):
     seconds: float
     peak_allocated: int | None = None
     peak_reserved: int | None = None
+
+    def record(self) -> PhaseRecord:
+        """The same as a part of a trace."""
+        return PhaseRecord(
+            phase=self.phase,
+            seconds=self.seconds,
+            peak_allocated=self.peak_allocated,
+            peak_reserved=self.peak_reserved,
+        )
 
 
 class Stepped(_Message, tag="stepped", frozen=True, kw_only=True):

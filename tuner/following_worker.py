@@ -35,14 +35,7 @@ class WorkerFold:
             self._phase, self._since = event.phase, time.monotonic()
         elif isinstance(event, PhaseEnded):
             self._phase = None
-            self._ended.append(
-                PhaseRecord(
-                    phase=event.phase,
-                    seconds=event.seconds,
-                    peak_allocated=event.peak_allocated,
-                    peak_reserved=event.peak_reserved,
-                )
-            )
+            self._ended.append(event.record())
             peaks = [peak for peak in (self._peak, event.peak_allocated) if peak is not None]
             self._peak = max(peaks, default=None)
         elif isinstance(event, Stepped):

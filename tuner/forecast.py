@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tuner.device_model import Device
 from tuner.dryrun.client import Refused
 from tuner.dryrun.rows import Answer, Ask
-from tuner.replay import replay, replay_on_cpu
+from tuner.replay import replay_on
 from tuner.settings import Settings
 
 
@@ -42,8 +42,5 @@ class DryRunForecast:
             # A model that cannot be predicted at all is not asked about again; a size it refuses says nothing else.
             self._silent = not self._known
             return None
-        if self._device.capability is None:
-            run = replay_on_cpu(answer)
-        else:
-            run = replay(answer, settings.offload, self._device.capability)
+        run = replay_on(answer, settings.offload, self._device.capability)
         return max(stage.peak_bytes for stage in run.stages)

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from functools import cache
 
 import psutil
 
+from doctor.cgroup import MemoryGroup, memory_groups
 from tuner.target import floor_of_free_memory
 
 _LOOK_SECONDS = 0.05
 """A thread that touches fresh memory takes 2-5 GB/s, so 0.1-0.25 GB go by between two looks."""
-_GROUPS = (
-    # Control groups as a container sees its own: version 2, then version 1 (Linux, cgroup-v2.rst, memory.rst).
-    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
-    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
-)
 
 
 def available_bytes() -> int:
@@ -31,30 +27,21 @@ def available_bytes() -> int:
 
 
 def _left_in_group() -> int | None:
-    for folder, limit_name, used_name in _GROUPS:
-        limit, used = _number(folder / limit_name), _number(folder / used_name)
-        if limit is None or used is None:
-            continue
-        return max(0, limit - used + _inactive_files(folder / "memory.stat"))
-    return None
-
-
-def _number(path: Path) -> int | None:
-    """A file of one number; None for "max" and where there is no such file."""
+    """Bytes up to the tightest limit; None without one, and where it cannot be read."""
     try:
-        return int(path.read_text())
+        read = [group.read() for group in _groups()]
     except (OSError, ValueError):
         return None
+    return min((max(0, limit - used) for limit, used in filter(None, read)), default=None)
 
 
-def _inactive_files(path: Path) -> int:
-    """File pages that the kernel drops first: counted as used by the group, yet there for the asking."""
+@cache
+def _groups() -> tuple[MemoryGroup, ...]:
+    """Found once: the guard looks twenty times a second."""
     try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return 0
-    values = dict(line.split(maxsplit=1) for line in lines if " " in line)
-    return int(values.get("inactive_file") or 0)
+        return tuple(memory_groups())
+    except (OSError, ValueError):
+        return ()
 
 
 def last_floor() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from doctor.errors import UsageError
 from tuner.knobs import KNOBS, refusals
-from tuner.knobs.backends import BACKENDS, HALF_ONLY
+from tuner.knobs.backends import BACKENDS, HALF_ONLY, ON_A_CPU
 from tuner.plan_weights import WEIGHTS
 from tuner.settings import Settings, setting_names
 from tuner.target import Target
@@ -51,11 +51,7 @@ def _contradictions(settings: Settings, target: Target) -> list[str]:
             f"attention={settings.attention} and precision=fp32 contradict each other: this kernel computes in "
             "16 bits only; use precision=bf16 or attention=sdpa"
         )
-    if (
-        target.is_cpu
-        and settings.attention in BACKENDS
-        and settings.attention not in ("native", "_native_math")
-    ):
+    if target.is_cpu and settings.attention in BACKENDS and settings.attention not in ON_A_CPU:
         found.append(f"attention={settings.attention} is a kernel for a GPU, and this runs on the CPU")
     if settings.compile == "openvino" and not target.is_cpu:
         found.append("compile=openvino runs on a processor, not on an NVIDIA card; use compile=inductor")

@@ -10,6 +10,7 @@ from tuner.calibration import Calibration
 from tuner.device_model import Device
 from tuner.dryrun.client import Refused
 from tuner.dryrun.rows import Answer, Ask
+from tuner.knobs import knob
 from tuner.predict import Prediction, predict
 from tuner.settings import Settings
 from tuner.strategy.ladder import Rung, rungs
@@ -158,7 +159,7 @@ class Planner:
 def _helps(changes: dict[str, str], row: Prediction, target: Target) -> bool:
     if "offload" in changes:
         # Never from a finer mode back to a coarser one.
-        order = ("none", "model", "group", "sequential")
+        order = knob("offload").values
         return not target.is_cpu and order.index(changes["offload"]) > order.index(row.settings.offload)
     if "precision" in changes:
         return not target.is_cpu and row.settings.precision == "fp32"

@@ -116,13 +116,7 @@ class TraceFold:
         if isinstance(event, Loaded):
             trace = replace(trace, setup=event.setup)
         elif isinstance(event, PhaseEnded):
-            record = PhaseRecord(
-                phase=event.phase,
-                seconds=event.seconds,
-                peak_allocated=event.peak_allocated,
-                peak_reserved=event.peak_reserved,
-            )
-            trace = replace(trace, phases=(*trace.phases, record))
+            trace = replace(trace, phases=(*trace.phases, event.record()))
         elif isinstance(event, Stepped):
             trace = replace(trace, step_seconds=(*trace.step_seconds, event.seconds))
         elif isinstance(event, Finished):

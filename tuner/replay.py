@@ -57,6 +57,13 @@ def replay_on_cpu(answer: Answer, growth: float = 1.0) -> Replay:
     return Replay(stages=stages, peak_reserved=max(stage.peak_bytes for stage in stages))
 
 
+def replay_on(
+    answer: Answer, offload: str, capability: tuple[int, int] | None, growth: float = 1.0
+) -> Replay:
+    """Run it where there is room for everything: on a card, or on a processor (``capability`` None)."""
+    return replay_on_cpu(answer, growth) if capability is None else replay(answer, offload, capability)
+
+
 def live_peak(call: Call) -> int:
     """Most bytes of live tensors and oneDNN's copies at a time within a call."""
     sizes: dict[int, int] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from doctor.sizes import gib
 from doctor.trace import Outcome
@@ -16,6 +16,7 @@ from tuner.fingerprint import Fingerprint
 from tuner.journal import Begun, Ended, Journal, Kept, Ran, journal_path, others_of, read
 from tuner.probe import Probe, Trial
 from tuner.question import Question
+from tuner.study import Runner
 
 _WELL_BELOW = 0.9
 """A peak under this share of a budget fits: on a CPU the peak counts resident memory and the limit mapped memory,
@@ -23,13 +24,6 @@ which is a few percent more (docs/tune.md)."""
 
 Say = Callable[[str], None]
 """Takes one sentence for the user."""
-
-
-class Runner(Protocol):
-    """What really runs a probe."""
-
-    def run(self, probe: Probe) -> Trial:
-        """Run one probe; its failure is part of the trial."""
 
 
 @dataclass(kw_only=True)

@@ -41,7 +41,7 @@ from tuner.events import (
 )
 from tuner.failures import is_out_of_memory_text
 from tuner.host_memory import FloorGuard
-from tuner.worker.lifeline import OWNER
+from tuner.lifeline import owned
 
 _START_SECONDS = 180.0
 """Importing torch and diffusers takes 6 s here; a cold disk or a loaded machine may need far longer."""
@@ -75,13 +75,13 @@ class Worker:
         """
         handle, name = tempfile.mkstemp(prefix="sdoctor-worker-", suffix=".log")
         self._log = Path(name)
-        environment = dict(os.environ) | {OWNER: str(os.getpid())}
+        environment = owned()
         # The worker loads what it is told to; progress bars and notices of the libraries would only fill its log.
         environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._lock = threading.Lock()
         started: Future[subprocess.Popen[bytes]] = Future()
-        # Linux ends the worker when the thread that started it ends (tuner.worker.lifeline), so that thread is the
+        # Linux ends the worker when the thread that started it ends (tuner.lifeline), so that thread is the
         # one that reads the worker's events for as long as there are any.
         self._reader = threading.Thread(
             target=self._live, args=(program, handle, environment, started), name="worker-events", daemon=True

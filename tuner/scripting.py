@@ -22,7 +22,7 @@ from doctor.sizes import parse_amount
 from doctor.trace import Outcome
 from tuner.architecture import architecture_differences, architecture_of
 from tuner.failures import outcome_of
-from tuner.knobs import KNOBS, apply_settings, read_setup
+from tuner.knobs import KNOBS, apply_in_place, apply_settings, read_setup
 from tuner.settings import Settings
 from tuner.stepping import Step, steps_below
 from tuner.target import Target
@@ -132,10 +132,7 @@ class Tuned:
             torch.cuda.empty_cache()
         if hasattr(self.pipe, "maybe_free_model_hooks"):
             self.pipe.maybe_free_model_hooks()
-        changed = step.settings.differences(self.settings)
-        for knob in KNOBS:
-            if knob.name in changed:
-                knob.apply(self.pipe, getattr(step.settings, knob.name), self.device)
+        apply_in_place(self.pipe, self.settings, step.settings, self.device)
         self.settings = step.settings
         self.setup = read_setup(self.pipe)
 
@@ -207,12 +204,7 @@ def _bare(pipe: Any, device: str) -> int | None:
     if device != "cpu":
         return None
     from tuner.worker.budget import bare_data
+    from tuner.worker.describe import describe
 
     data = bare_data()
-    return None if data is None else max(0, data - _weights(pipe))
-
-
-def _weights(pipe: Any) -> int:
-    parts = [part for part in pipe.components.values() if hasattr(part, "parameters")]
-    tensors = (tensor for part in parts for tensor in (*part.parameters(), *part.buffers()))
-    return sum(int(tensor.numel() * tensor.element_size()) for tensor in tensors)
+    return None if data is None else max(0, data - describe(pipe).weights_bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tuner.knobs import knob
 from tuner.profile import Profile
 from tuner.settings import Settings
 from tuner.strategy.ladder import rungs
@@ -65,7 +66,7 @@ def steps_below(
     return tuple(found)
 
 
-_OFFLOADS = ("none", "model", "group", "sequential")
+_OFFLOADS = knob("offload").values
 
 
 def _frugality(settings: Settings) -> tuple[int, bool, bool]:

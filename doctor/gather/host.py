@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from doctor.cgroup import Limits, read_limits
 from doctor.facts import Cpu, Host, Memory, Python
-from doctor.gather.cgroup import Limits, read_limits
 from doctor.gather.reading import Reading
 from doctor.gather.redact import Redactor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from doctor.gather.cgroup import cpu_quotas
+from doctor.cgroup import cpu_quotas
 from doctor.telemetry.rates import percent
 from doctor.telemetry.reading import text_of
 

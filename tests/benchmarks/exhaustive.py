@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from doctor.gather import gather
 from tuner.knobs import KNOBS, default_settings, is_lossless, refusals
 from tuner.lab import Bench, Lab
-from tuner.probe import Probe, Purpose, Trial
+from tuner.probe import Trial
 from tuner.settings import Settings
-from tuner.strategy.fastest import NOISE
+from tuner.strategy.fastest import NOISE, probe_at
 from tuner.strategy.goal import Goal
 from tuner.study import Study
 from tuner.target import Target, choose_target
@@ -41,24 +41,10 @@ def combinations(target: Target, batch: int, *, lossy: bool) -> Iterator[Setting
             yield settings
 
 
-def probe_of(goal: Goal, settings: Settings) -> Probe:
-    """A warm, repeated run at the goal's size, as the tuner makes them."""
-    return Probe(
-        purpose=Purpose.FASTEST,
-        settings=settings,
-        width=goal.width,
-        height=goal.height,
-        steps=goal.steps,
-        batch=goal.batch,
-        warm_up=True,
-        repeat_within=3.0,
-    )
-
-
 def exhaustive(lab: Lab, goal: Goal) -> list[Trial]:
     """Every combination, measured."""
     return [
-        lab.run(probe_of(goal, settings))
+        lab.run(probe_at(goal, settings))
         for settings in combinations(goal.target, goal.batch, lossy=goal.lossy)
     ]
 
@@ -68,7 +54,7 @@ def duel(lab: Lab, goal: Goal, first: Settings, second: Settings) -> tuple[float
     seconds: dict[Settings, list[float]] = {first: [], second: []}
     for _ in range(_DUELS):
         for settings in dict.fromkeys((first, second)):
-            trial = lab.run(probe_of(goal, settings))
+            trial = lab.run(probe_at(goal, settings))
             if trial.seconds_per_image is None:
                 raise SystemExit(f"{settings.text()} failed: {trial.message}")
             seconds[settings].append(trial.seconds_per_image)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doctor import cgroup
 from doctor.facts import Cpu
-from doctor.gather import cgroup, host
+from doctor.gather import host
 from doctor.gather.disks import model_cache, read_disks
 from doctor.gather.environment import NAMES, read_environment
 from doctor.gather.host import FLAGS, find_container, parse_clock, parse_cpuinfo

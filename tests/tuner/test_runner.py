@@ -282,7 +282,7 @@ def test_a_worker_that_comes_up_after_its_owner_has_gone_ends_at_once():
             sys.executable,
             "-P",
             "-c",
-            "from tuner.worker.lifeline import end_with_owner; end_with_owner(); print(1)",
+            "from tuner.lifeline import end_with_owner; end_with_owner(); print(1)",
         ],
         env=environment,
         capture_output=True,

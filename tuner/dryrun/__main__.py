@@ -15,7 +15,7 @@ import msgspec
 
 from doctor.errors import SdoctorError
 from tuner.dryrun.rows import Answer, Ask
-from tuner.worker.lifeline import end_with_owner
+from tuner.lifeline import end_with_owner
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import zlib
@@ -19,8 +18,8 @@ import msgspec
 from doctor.errors import NotInOrder
 from doctor.paths import cache_dir, write_atomically
 from tuner.dryrun.rows import Answer, Ask
+from tuner.lifeline import owned
 from tuner.models import resolve
-from tuner.worker.lifeline import OWNER
 
 _LIBRARIES = ("sdoctor", "torch", "diffusers", "transformers", "accelerate")
 # Raised whenever the meaning of an answer changes.
@@ -104,7 +103,7 @@ class Oracle:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=os.environ | {OWNER: str(os.getpid())},
+                env=owned(),
             )
         return self._child
 

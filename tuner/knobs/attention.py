@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tuner.knobs.backends import BACKENDS, HALF_ONLY, ON_A_CPU, PACKAGES
-from tuner.knobs.knob import Knob, Value
+from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.settings import Settings
 from tuner.target import Target
 
@@ -45,7 +45,7 @@ def _no_xformers(target: Target) -> str | None:
 
 
 def _apply(pipe: Any, value: Value, _device: str) -> str | None:
-    denoiser: Any = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    denoiser = denoiser_of(pipe)
     if value == "sliced":
         # Transformers accept the call and ignore it, so it is asked of U-Nets only.
         if not hasattr(getattr(pipe, "unet", None), "set_attention_slice"):
@@ -73,7 +73,7 @@ def _has_backends(denoiser: Any) -> bool:
 
 def _read(pipe: Any) -> str:
     """The class names of the attention processors really in place, with the backend where one was chosen."""
-    denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    denoiser = denoiser_of(pipe)
     found = set()
     for processor in _processors(denoiser):
         backend = getattr(processor, "_attention_backend", None)

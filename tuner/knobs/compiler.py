@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tuner.knobs.knob import Knob, Value
+from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.settings import Settings
 from tuner.target import Target
 
@@ -24,7 +24,7 @@ def _refusal(value: Value, settings: Settings, target: Target) -> str | None:
 def _apply(pipe: Any, value: Value, _device: str) -> str | None:
     if value != "inductor":
         return None
-    denoiser: Any = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    denoiser = denoiser_of(pipe)
     if getattr(denoiser, "_repeated_blocks", None):
         # One program for the block that repeats instead of one for all of them: minutes less to compile.
         denoiser.compile_repeated_blocks()
@@ -36,7 +36,7 @@ def _apply(pipe: Any, value: Value, _device: str) -> str | None:
 
 
 def _read(pipe: Any) -> str:
-    denoiser: Any = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    denoiser = denoiser_of(pipe)
     modules = denoiser.modules() if denoiser is not None else ()
     compiled = any(getattr(module, "_compiled_call_impl", None) is not None for module in modules)
     return "inductor" if compiled else "none"

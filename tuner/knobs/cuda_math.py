@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tuner.knobs.knob import Knob, Value
@@ -10,6 +11,32 @@ from tuner.target import Target
 
 # Tensor cores take TF32 from compute capability 8.0 on (NVIDIA A100 architecture white paper).
 _TF32_CAPABILITY = (8, 0)
+
+
+def _matmul() -> Any:
+    """cuDNN's convolutions use TF32 by default; matrix products do not (torch's notes on CUDA semantics)."""
+    import torch
+
+    return torch.backends.cuda.matmul
+
+
+def _cudnn() -> Any:
+    import torch
+
+    return torch.backends.cudnn
+
+
+def _applied(backend: Callable[[], Any], flag: str) -> Callable[[Any, Value, str], str | None]:
+    def apply(_pipe: Any, value: Value, device: str) -> str | None:
+        if device.startswith("cuda"):
+            setattr(backend(), flag, value == "on")
+        return None
+
+    return apply
+
+
+def _reader(backend: Callable[[], Any], flag: str) -> Callable[[Any], str]:
+    return lambda _pipe: "on" if getattr(backend(), flag) else "off"
 
 
 def _tf32_refusal(value: Value, settings: Settings, target: Target) -> str | None:
@@ -24,21 +51,6 @@ def _tf32_refusal(value: Value, settings: Settings, target: Target) -> str | Non
     return None
 
 
-def _apply_tf32(_pipe: Any, value: Value, device: str) -> str | None:
-    if device.startswith("cuda"):
-        import torch
-
-        # cuDNN's convolutions use TF32 by default; matrix products do not (torch's notes on CUDA semantics).
-        torch.backends.cuda.matmul.allow_tf32 = value == "on"
-    return None
-
-
-def _read_tf32(_pipe: Any) -> str:
-    import torch
-
-    return "on" if torch.backends.cuda.matmul.allow_tf32 else "off"
-
-
 TF32 = Knob(
     name="tf32",
     about="fp32 matrix products with the 10-bit mantissa of TF32: much faster on tensor cores, a little coarser.",
@@ -46,8 +58,8 @@ TF32 = Knob(
     in_place=True,
     candidates=lambda target, _batch: () if target.is_cpu else ("on",),
     refusal=_tf32_refusal,
-    apply=_apply_tf32,
-    read=_read_tf32,
+    apply=_applied(_matmul, "allow_tf32"),
+    read=_reader(_matmul, "allow_tf32"),
 )
 
 
@@ -57,20 +69,6 @@ def _benchmark_refusal(value: Value, _settings: Settings, target: Target) -> str
     return None
 
 
-def _apply_benchmark(_pipe: Any, value: Value, device: str) -> str | None:
-    if device.startswith("cuda"):
-        import torch
-
-        torch.backends.cudnn.benchmark = value == "on"
-    return None
-
-
-def _read_benchmark(_pipe: Any) -> str:
-    import torch
-
-    return "on" if torch.backends.cudnn.benchmark else "off"
-
-
 CUDNN_BENCHMARK = Knob(
     name="cudnn_benchmark",
     about="cuDNN tries its convolutions on the first run of each size and keeps the fastest; it may take more memory.",
@@ -78,6 +76,6 @@ CUDNN_BENCHMARK = Knob(
     in_place=True,
     candidates=lambda target, _batch: () if target.is_cpu else ("on",),
     refusal=_benchmark_refusal,
-    apply=_apply_benchmark,
-    read=_read_benchmark,
+    apply=_applied(_cudnn, "benchmark"),
+    read=_reader(_cudnn, "benchmark"),
 )

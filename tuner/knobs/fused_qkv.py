@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tuner.knobs.knob import Knob, Value
+from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.settings import Settings
 from tuner.target import Target
 
@@ -16,7 +16,7 @@ def _refusal(value: Value, settings: Settings, _target: Target) -> str | None:
 
 
 def _apply(pipe: Any, value: Value, _device: str) -> str | None:
-    denoiser: Any = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    denoiser = denoiser_of(pipe)
     if value == "off":
         if _is_fused(denoiser):
             denoiser.unfuse_qkv_projections()
@@ -32,7 +32,7 @@ def _is_fused(denoiser: Any) -> bool:
 
 
 def _read(pipe: Any) -> str:
-    denoiser: Any = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    denoiser = denoiser_of(pipe)
     return "on" if denoiser is not None and _is_fused(denoiser) else "off"
 
 

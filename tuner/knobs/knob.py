@@ -12,6 +12,11 @@ from tuner.target import Target
 Value = str | int | None
 
 
+def denoiser_of(pipe: Any) -> Any:
+    """The model that makes the denoising steps: U-Net or transformer; None in a pipeline of another kind."""
+    return getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+
+
 def _nothing(_pipe: Any, _value: Value, _device: str) -> str | None:
     return None
 

@@ -85,7 +85,7 @@ def _may_win(goal: Goal, settings: Settings, over: Trial | None) -> bool:
 def baseline(goal: Goal, trials: Sequence[Trial]) -> Trial | None:
     """The trial of diffusers' default: the quicker one of its two, else the one that failed."""
     finished = _quickest(goal, trials, goal.baseline)
-    return finished or find(trials, _probe(goal, goal.baseline, Purpose.BASELINE))
+    return finished or find(trials, probe_at(goal, goal.baseline, Purpose.BASELINE))
 
 
 def _contenders(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> tuple[Settings, ...]:
@@ -115,18 +115,19 @@ def _confirmation(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> It
     # A peak of memory is the same every time.
     if len(contenders) > 1 and goal.objective is Objective.SPEED:
         for settings in reversed(contenders):
-            yield _probe(goal, settings, Purpose.CONFIRMATION)
+            yield probe_at(goal, settings, Purpose.CONFIRMATION)
 
 
 def _quickest(goal: Goal, trials: Sequence[Trial], settings: Settings) -> Trial | None:
     """The quickest finished trial of these settings at the goal's size, whatever it was run for."""
     purposes = (Purpose.BASELINE, Purpose.FASTEST, Purpose.CONFIRMATION)
-    found = [find(trials, _probe(goal, settings, purpose)) for purpose in purposes]
+    found = [find(trials, probe_at(goal, settings, purpose)) for purpose in purposes]
     finished = [trial for trial in found if trial is not None and trial.seconds_per_image is not None]
     return min(finished, key=lambda trial: trial.seconds_per_image or 0.0, default=None)
 
 
-def _probe(goal: Goal, settings: Settings, purpose: Purpose = Purpose.FASTEST) -> Probe:
+def probe_at(goal: Goal, settings: Settings, purpose: Purpose = Purpose.FASTEST) -> Probe:
+    """A warm run at the goal's size, repeated where it is short."""
     return Probe(
         purpose=purpose,
         settings=settings,
@@ -142,12 +143,12 @@ def _probe(goal: Goal, settings: Settings, purpose: Purpose = Purpose.FASTEST) -
 
 def _search(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
     """Every probe that this search makes, in order, as far as the trials so far decide it."""
-    yield _probe(goal, goal.baseline, Purpose.BASELINE)
-    winner = find(trials, _probe(goal, goal.baseline, Purpose.BASELINE))
+    yield probe_at(goal, goal.baseline, Purpose.BASELINE)
+    winner = find(trials, probe_at(goal, goal.baseline, Purpose.BASELINE))
     settings = goal.first_guess
     if settings != goal.baseline:
-        yield _probe(goal, settings)
-        winner = _better(goal, winner, find(trials, _probe(goal, settings)))
+        yield probe_at(goal, settings)
+        winner = _better(goal, winner, find(trials, probe_at(goal, settings)))
     if winner is None or not winner.finished:
         yield from _frugal(goal, settings)
         return
@@ -162,7 +163,7 @@ def _search(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
             if candidate in seen or refusals(candidate, goal.target):
                 continue
             seen.add(candidate)
-            probe = _probe(goal, candidate)
+            probe = probe_at(goal, candidate)
             yield probe
             trial = find(trials, probe)
             # A lossy knob is measured for the table; unless asked to, it may not win by changing the picture.
@@ -179,7 +180,7 @@ def _frugal(goal: Goal, settings: Settings) -> Iterator[Probe]:
     ):
         settings = settings.but(**changes)
         if not refusals(settings, goal.target):
-            yield _probe(goal, settings)
+            yield probe_at(goal, settings)
 
 
 def _better(goal: Goal, winner: Trial | None, other: Trial | None) -> Trial | None:

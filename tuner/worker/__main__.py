@@ -14,9 +14,9 @@ from doctor.errors import SdoctorError
 from doctor.trace import Outcome
 from tuner.events import Apply, Command, Failed, Generate, Load, Ready
 from tuner.failures import outcome_of
+from tuner.lifeline import end_with_owner
 from tuner.worker.budget import BudgetRefused, lift_budget
 from tuner.worker.channel import Channel, take_standard_streams
-from tuner.worker.lifeline import end_with_owner
 
 
 def main() -> int:

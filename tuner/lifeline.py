@@ -1,4 +1,4 @@
-"""Lifeline: the worker ends with its owner even when it is too busy to see its pipe close."""
+"""Lifeline: a child ends with its owner even when it is too busy to see its pipe close."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import os
 import signal
 import sys
 
-OWNER = "SDOCTOR_OWNER"
+_OWNER = "SDOCTOR_OWNER"
 """Environment variable: process id of the owner, for a child that comes up after its owner has gone."""
 
 _PR_SET_PDEATHSIG = 1
 """linux/prctl.h; prctl(2): the signal to get when the parent (the thread that forked) ends."""
+
+
+def owned() -> dict[str, str]:
+    """The environment for a child of this process that calls ``end_with_owner``."""
+    return {**os.environ, _OWNER: str(os.getpid())}
 
 
 def end_with_owner() -> None:
@@ -20,7 +25,7 @@ def end_with_owner() -> None:
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    owner = os.environ.get(OWNER)
+    owner = os.environ.get(_OWNER)
     if owner is not None and str(os.getppid()) != owner:
         # It ended between the start of this process and the line above, so no signal will come.
         os._exit(1)

@@ -111,7 +111,7 @@ def read_limits(proc: Path = Path("/proc/self"), root: Path = Path("/")) -> Limi
             found = _cpu_cores(folder, unified=not mount.controllers)
             if found is not None:
                 cores.append(found)
-            limit = _memory(folder, unified=not mount.controllers)
+            limit = MemoryGroup(folder, unified=not mount.controllers).read()
             if limit is not None:
                 memory.append(limit)
     tightest = min(memory, key=lambda pair: pair[0] - pair[1], default=(None, None))
@@ -127,6 +127,43 @@ def cpu_quotas(proc: Path = Path("/proc/self"), root: Path = Path("/")) -> list[
         for folder in _levels(mount, groups, root)
         if (cores := _cpu_cores(folder, unified=not mount.controllers)) is not None
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryGroup:
+    """A control group that may limit the memory of a process: found once, read as often as wanted."""
+
+    folder: Path
+    unified: bool
+    """Version 2."""
+
+    def read(self) -> tuple[int, int] | None:
+        """(limit, used without the page cache that the kernel would give back) in bytes; None for no limit.
+
+        Raises OSError or ValueError.
+        """
+        names = ("memory.max", "memory.current", "inactive_file")
+        if not self.unified:
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        file = self.folder / names[0]
+        limit = parse_bytes(file.read_text()) if file.exists() else None
+        if limit is None:
+            return None
+        used = parse_bytes((self.folder / names[1]).read_text()) or 0
+        stat = self.folder / "memory.stat"
+        cache = parse_stat(stat.read_text(), names[2]) if stat.exists() else 0
+        return limit, max(0, used - cache)
+
+
+def memory_groups(proc: Path = Path("/proc/self"), root: Path = Path("/")) -> list[MemoryGroup]:
+    """Every group above a process that limits its memory. Raises OSError or ValueError."""
+    groups = parse_membership((proc / "cgroup").read_text())
+    found = [
+        MemoryGroup(folder, unified=not mount.controllers)
+        for mount in parse_mounts((proc / "mountinfo").read_text())
+        for folder in _levels(mount, groups, root)
+    ]
+    return [group for group in found if group.read() is not None]
 
 
 def _levels(mount: Mount, groups: dict[str, str], root: Path) -> Iterator[Path]:
@@ -151,20 +188,6 @@ def _cpu_cores(folder: Path, *, unified: bool) -> float | None:
         return parse_cpu_max(file.read_text()) if file.exists() else None
     file = folder / "cpu.cfs_quota_us"
     return quota(file.read_text(), (folder / "cpu.cfs_period_us").read_text()) if file.exists() else None
-
-
-def _memory(folder: Path, *, unified: bool) -> tuple[int, int] | None:
-    names = ("memory.max", "memory.current", "inactive_file")
-    if not unified:
-        names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-    file = folder / names[0]
-    limit = parse_bytes(file.read_text()) if file.exists() else None
-    if limit is None:
-        return None
-    used = parse_bytes((folder / names[1]).read_text()) or 0
-    stat = folder / "memory.stat"
-    cache = parse_stat(stat.read_text(), names[2]) if stat.exists() else 0
-    return limit, max(0, used - cache)
 
 
 def _unescape(word: str) -> str:
