@@ -10,7 +10,7 @@ from doctor.facts import Facts
 from tuner.fingerprint import Fingerprint, fingerprint_of
 from tuner.models import address_of, resolve
 from tuner.profile import Profile
-from tuner.store import Stored, match, newest_of, read, stored
+from tuner.store import Stored, match, newest_of, profiles_dir, read, stored
 from tuner.target import choose_target
 
 
@@ -42,11 +42,11 @@ def choose(text: str, facts: Facts, *, device: str = "auto", force: bool = False
 
 
 def find_named(text: str) -> Stored | None:
-    """The profile in a .json file, or of a name that ``sdoctor profile list`` shows; None if it is neither."""
+    """The profile in a .json file, or of a saved one's name (its file without .json); None if it is neither."""
     path = Path(text).expanduser()
     if path.suffix == ".json" and path.name != "model_index.json":
         if not path.is_file():
-            raise UsageError(f"There is no profile '{text}'; `sdoctor profile list` shows what there is.")
+            raise UsageError(f"There is no profile '{text}'; those that were saved lie in {profiles_dir()}.")
         return read(path)
     return next((one for one in stored() if one.path.stem == text), None)
 
