@@ -8,7 +8,7 @@ import threading
 from doctor.sizes import gib
 from tui.render_monitor import verdict_lines
 from tui.watching import Watch
-from tuner.events import Event, Loaded, PhaseEnded, Stepped
+from tuner.events import Event, Finished, Loaded, PhaseEnded, Stepped
 from tuner.generation import Generation
 from tuner.probe import TraceFold
 from tuner.stepping import LadderStep
@@ -72,6 +72,9 @@ class _Say:
     def event(self, event: Event) -> None:
         if isinstance(event, Loaded):
             self.line(f"{event.pipeline} loaded in {event.seconds:.1f} s, weights {gib(event.weights_bytes)}")
+            for remark in event.remarks:
+                self.line(f"Note: {remark}.")
+        elif isinstance(event, Finished):
             for remark in event.remarks:
                 self.line(f"Note: {remark}.")
         elif isinstance(event, Stepped):

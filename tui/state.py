@@ -214,6 +214,8 @@ def _hear(view: View, event: News) -> View:
         case Pulse():
             return _pulse(view, event)
         case Finished():
+            for remark in event.remarks:
+                view = view.logged(remark, "note")
             return replace(
                 view, phase=None, outcome=Outcome.FINISHED, seconds=event.seconds, images=event.images
             ).logged(f"finished in {event.seconds:.1f} s", "good")
