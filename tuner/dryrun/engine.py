@@ -9,7 +9,7 @@ on the device and is added by ``tuner.predict``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from tuner.worker.build import describe, torch_dtype
 # Backends by whatever name compute without the matrix of scores, as PyTorch's own fused attention does.
 _PLAIN_ATTENTION = ("sdpa", "sliced")
 _MATH = "_native_math"
+# Scales of classifier-free guidance by whatever name; at 0 no pipeline guides (Z-Image still does at 1).
+_GUIDANCE = ("guidance_scale", "prior_guidance_scale", "decoder_guidance_scale", "true_cfg_scale")
 
 
 class DryRun:
@@ -95,9 +97,18 @@ class DryRun:
         }
         if "use_resolution_binning" in accepted:
             arguments["use_resolution_binning"] = False
-        if not ask.guidance and "guidance_scale" in accepted:
-            arguments["guidance_scale"] = 1.0
+        if not ask.guidance:
+            arguments |= {name: 0.0 for name in _GUIDANCE if name in accepted}
+        elif _default(accepted, "true_cfg_scale") > 1:
+            # Qwen-Image guides only beside a negative prompt, and its makers give it an empty one.
+            arguments["negative_prompt"] = [" "] * ask.batch
         return arguments
+
+
+def _default(parameters: Mapping[str, inspect.Parameter], name: str) -> float:
+    """The number that a parameter takes by itself; 0 if there is none."""
+    value = parameters[name].default if name in parameters else None
+    return value if isinstance(value, (int, float)) else 0.0
 
 
 def stage_of(component: str) -> str:
