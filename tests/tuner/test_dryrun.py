@@ -17,6 +17,7 @@ from tuner.dryrun.client import Oracle, Refused
 from tuner.dryrun.engine import DryRun
 from tuner.dryrun.ledger import Ledger
 from tuner.dryrun.rows import CONVOLUTION, ENTER, LEAVE, RELEASE, Answer, Ask, Call
+from tuner.dryrun.weights import layers_of
 from tuner.models import BUILTIN_ROOT, ModelKind, ModelRef, resolve
 from tuner.settings import Settings
 from tuner.worker.build import describe, load_pipeline
@@ -130,13 +131,29 @@ def test_quantised_layers_take_fewer_bytes_however_often_the_setting_changes(tmp
         return stage(answer, "denoise")
 
     native = denoiser("native").component
-    for weights, share in (("int8", 0.5), ("nf4", 0.28), ("q8_0", 0.53), ("q4_k", 0.28)):
+    for weights, share in (("nf4", 0.28), ("q8_0", 0.53), ("q4_k", 0.28)):
         call = denoiser(weights)
         assert call.component.bytes == pytest.approx(share * native.bytes, rel=0.1)
         assert (
             call.component.dequantised == max(native.tensors) == max(layer.expanded for layer in call.layers)
         )
     assert denoiser("native").component == native
+    assert denoiser("int8").component.bytes == pytest.approx(0.5 * native.bytes, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    # 10 rows of 64 numbers make 10 of 256: the 8-bit input, 32-bit product, float16 product, output; less the output.
+    [(torch.float16, 640 + (4 + 2) * 2560 - 2 * 2560), (torch.bfloat16, 640 + (4 + 2 + 2) * 2560 - 2 * 2560)],
+)
+def test_int8_keeps_no_wider_copy_of_its_weights(kind: torch.dtype, expected: int) -> None:
+    ((module, layer_of),) = layers_of("transformer", torch.nn.Sequential(torch.nn.Linear(64, 256)), "int8")
+    assert layer_of(torch.empty(2, 5, 64, dtype=kind)).expanded == expected
+    assert layer_of(torch.empty(1, 64, dtype=kind)).expanded == expected // 10
+    narrow = torch.nn.Sequential(torch.nn.Linear(256, 64))
+    ((module, layer_of),) = layers_of("transformer", narrow, "int8")
+    # Here looking for outliers takes the most: float16 copy, absolute values, mask, 8-bit copy.
+    assert layer_of(torch.empty(10, 256, dtype=torch.bfloat16)).expanded == 6 * 2560 - 2 * 640
 
 
 def test_layerwise_casting_takes_what_diffusers_casts(tmp_path: Path) -> None:

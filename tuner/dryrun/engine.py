@@ -184,26 +184,34 @@ class _Calls:
             component=component_of(name, model, self._settings.weights),
             events=tuple(ledger.events),
             convolutions=tuple(ledger.convolutions),
-            layers=layers,
+            layers=tuple(layers),
             flops=ledger.flops,
             moved_bytes=ledger.moved,
         )
         return call, tree_map(_to_meta, out)
 
 
-def _followed(found: list[tuple[Any, Layer]], ledger: Ledger, stack: ExitStack) -> tuple[Layer, ...]:
-    """Within the stack: the ledger says when each layer begins and ends. Equal layers are given once."""
+def _followed(
+    found: list[tuple[Any, Callable[[Any], Layer]]], ledger: Ledger, stack: ExitStack
+) -> dict[Layer, int]:
+    """Within the stack: the ledger says when each layer begins and ends. Fills what it returns; equal layers once."""
     numbers: dict[Layer, int] = {}
+    running: list[int] = []
 
-    def follow(module: Any, number: int) -> None:
-        before = module.register_forward_pre_hook(lambda *_: ledger.events.append((ENTER, number)))
-        after = module.register_forward_hook(lambda *_: ledger.events.append((LEAVE, number)))
+    def follow(module: Any, layer_of: Callable[[Any], Layer]) -> None:
+        def begin(_module: Any, args: Any) -> None:
+            layer = layer_of(args[0] if args else None)
+            running.append(numbers.setdefault(layer, len(numbers)))
+            ledger.events.append((ENTER, running[-1]))
+
+        before = module.register_forward_pre_hook(begin)
+        after = module.register_forward_hook(lambda *_: ledger.events.append((LEAVE, running.pop())))
         stack.callback(before.remove)
         stack.callback(after.remove)
 
-    for module, layer in found:
-        follow(module, numbers.setdefault(layer, len(numbers)))
-    return tuple(numbers)
+    for module, layer_of in found:
+        follow(module, layer_of)
+    return numbers
 
 
 def _shorten_tiles(model: Any, ledger: Ledger, stack: ExitStack) -> None:
