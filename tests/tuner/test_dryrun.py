@@ -147,11 +147,11 @@ def test_quantised_layers_take_fewer_bytes_however_often_the_setting_changes(tmp
     [(torch.float16, 640 + (4 + 2) * 2560 - 2 * 2560), (torch.bfloat16, 640 + (4 + 2 + 2) * 2560 - 2 * 2560)],
 )
 def test_int8_keeps_no_wider_copy_of_its_weights(kind: torch.dtype, expected: int) -> None:
-    ((module, layer_of),) = layers_of("transformer", torch.nn.Sequential(torch.nn.Linear(64, 256)), "int8")
+    ((_module, layer_of),) = layers_of("transformer", torch.nn.Sequential(torch.nn.Linear(64, 256)), "int8")
     assert layer_of(torch.empty(2, 5, 64, dtype=kind)).expanded == expected
     assert layer_of(torch.empty(1, 64, dtype=kind)).expanded == expected // 10
     narrow = torch.nn.Sequential(torch.nn.Linear(256, 64))
-    ((module, layer_of),) = layers_of("transformer", narrow, "int8")
+    ((_module, layer_of),) = layers_of("transformer", narrow, "int8")
     # Here looking for outliers takes the most: float16 copy, absolute values, mask, 8-bit copy.
     assert layer_of(torch.empty(10, 256, dtype=torch.bfloat16)).expanded == 6 * 2560 - 2 * 640
 
