@@ -79,10 +79,10 @@ def _int8_work(source: torch.Tensor, width: int) -> int:
     int8_mm_dequant): the input in float16 (a copy unless it is), its absolute values and a mask while outliers are
     looked for, its 8-bit copy; then the 32-bit product beside that copy, the product in float16, and the output.
     """
-    read = source.numel()
-    written = read // source.shape[-1] * width
+    read = int(source.numel())
+    written = read // int(source.shape[-1]) * width
     copied = source.dtype is not torch.float16
-    size = source.element_size()
+    size = int(source.element_size())
     looking = (6 if copied else 4) * read
     multiplying = read + 6 * written + (size * written if copied else 0)
     return max(0, max(looking, multiplying) - size * written)
