@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from mini_pipeline import NARROW, write_mini
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -17,8 +18,10 @@ from tuner.dryrun.client import Oracle, Refused
 from tuner.dryrun.engine import DryRun
 from tuner.dryrun.ledger import Ledger
 from tuner.dryrun.rows import CONVOLUTION, ENTER, LEAVE, RELEASE, Answer, Ask, Call
+from tuner.dryrun.stages import stage_of
 from tuner.dryrun.weights import layers_of
 from tuner.models import BUILTIN_ROOT, ModelKind, ModelRef, resolve
+from tuner.replay import replay
 from tuner.settings import Settings
 from tuner.worker.build import describe, load_pipeline
 
@@ -102,6 +105,52 @@ def test_guidance_doubles_the_batch_of_the_denoiser() -> None:
     one, two = ask(guidance=False), ask(guidance=True)
     assert stage(two, "denoise").flops == pytest.approx(2 * stage(one, "denoise").flops, rel=0.01)
     assert stage(two, "decode") == stage(one, "decode")
+
+
+def test_whole_numbers_stay_known_where_a_model_asks_for_them() -> None:
+    mode, ledger = FakeTensorMode(allow_non_fake_inputs=True), Ledger()
+    mask = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])
+    fake = mode.from_tensor(mask)
+    ledger.know(fake, mask)
+    with mode, ledger:
+        assert fake.sum(dim=1).tolist() == [3, 1]
+        assert int(fake[0].bool().any()) == 1
+        with pytest.raises(DataDependentOutputException):
+            fake.float().sum().item()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "order"),
+    [
+        ("stable-cascade", ["prior_text_encoder"] * 2 + ["prior_prior"] * 2 + ["decoder", "vqgan"]),
+        ("lumina2", ["text_encoder"] * 2 + ["transformer"] * 2 + ["vae"]),
+        ("kandinsky3", ["text_encoder", "unet", "movq"]),
+    ],
+)
+def test_families_that_differ_run_their_parts_in_order(name: str, order: list[str]) -> None:
+    settings = Settings(precision="bf16")
+    run = DryRun(BUILTIN_ROOT / name, settings)
+    answer = run.answer(Ask(model=name, settings=settings, width=512, height=512))
+    assert [answer.calls[index].component.name for index in answer.order] == order
+    assert sum(part.bytes for part in answer.components) == describe(run.pipe).weights_bytes
+    largest = max(part.bytes for part in answer.components)
+    stages = {part.name: part for part in replay(answer, "model", (8, 6)).stages}
+    # With model offload nothing but the stage's own model is there: the prior goes when the decoder comes.
+    assert max(part.weights_bytes for part in stages.values()) < 1.01 * largest
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("prior_text_encoder", "encode"),
+        ("text_encoder_2", "encode"),
+        ("prior_prior", "denoise"),
+        ("movq", "decode"),
+    ],
+)
+def test_a_part_works_in_its_stage(name: str, stage: str) -> None:
+    assert stage_of(name) == stage
 
 
 def test_tiling_bounds_the_peak_of_decoding_and_leaves_the_rest() -> None:

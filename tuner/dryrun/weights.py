@@ -13,6 +13,7 @@ from diffusers.hooks._common import _GO_LC_SUPPORTED_PYTORCH_LAYERS
 from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 
 from tuner.dryrun.rows import Component, Layer
+from tuner.dryrun.stages import is_text_encoder, stage_of
 from tuner.plan_weights import BYTES_PER_WEIGHT, is_gguf
 
 # Text encoders smaller than this are left as they are: CLIP in 16 bits is 0.2 to 1.3 GiB and quantises badly.
@@ -98,10 +99,10 @@ def _bytes(module: Any, key: str, tensor: torch.Tensor, weights: str) -> tuple[i
 
 def _quantised_layers(name: str, model: Any, weights: str) -> Callable[[str, Any], bool]:
     """Which modules hold quantised weights."""
-    if weights == "native" or name.startswith(("vae", "vqgan", "image_encoder", "movq")):
+    is_text = is_text_encoder(name)
+    if weights == "native" or not (is_text or stage_of(name) == "denoise"):
         return lambda _path, _module: False
-    is_encoder = name.startswith("text_encoder")
-    if is_encoder and (weights == "fp8" or is_gguf(weights) or not _is_large(model)):
+    if is_text and (weights == "fp8" or is_gguf(weights) or not _is_large(model)):
         return lambda _path, _module: False
     if weights == "fp8":
         return _cast_layers(model)
