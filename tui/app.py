@@ -12,8 +12,10 @@ from textual.screen import Screen
 from doctor.telemetry.sample import Sample
 from doctor.trace import Outcome
 from tui.feed import SAMPLE_SECONDS, Feed, GenerateJob
+from tui.orders import Order
 from tui.screens.generate import GenerateScreen
 from tui.state import FeedEnded, View, fold
+from tui.workshop import Maker
 
 __all__ = ["GenerateApp", "GenerateJob", "GenerateResult", "run_generate"]
 
@@ -26,8 +28,6 @@ class GenerateResult:
     """How the generation ended, with everything that was seen of it."""
 
     view: View
-    error: Exception | None = None
-    """What broke the feed; the outcome is then CRASHED."""
 
     @property
     def outcome(self) -> Outcome:
@@ -53,13 +53,15 @@ class GenerateApp(App[None]):
 
     def __init__(
         self,
-        job: GenerateJob,
+        job: GenerateJob | None = None,
         read: Callable[[int | None], Sample] | None = None,
         every: float = SAMPLE_SECONDS,
+        *,
+        screen: GenerateScreen | None = None,
     ) -> None:
-        """``read`` takes the samples of the machine, one each ``every`` seconds; by default the real ones."""
+        """Either a ``job``, with ``read`` and ``every`` as the screen takes them; or the ``screen`` itself."""
         super().__init__()
-        self.generate = GenerateScreen(job, read=read, every=every)
+        self.generate = screen or GenerateScreen(job=job, read=read, every=every)
 
     @property
     def view(self) -> View:
@@ -85,18 +87,29 @@ class GenerateApp(App[None]):
         yield from self.generate.commands()
 
 
-def run_generate(job: GenerateJob) -> GenerateResult:
-    """Show ``job`` on the terminal until the user leaves and the job's iterator has ended.
+def run_generate(workshop: Maker, order: Order, *, begin: bool, seed: int | None = None) -> None:
+    """Show the screen until the user leaves it and the last job has put its worker away.
 
-    Raises RuntimeError if the screen itself failed; Textual has then printed why.
+    Raises what broke the last job, and RuntimeError if the screen itself failed; Textual has then printed why.
     """
+    _run(GenerateApp(screen=GenerateScreen(workshop, order, begin=begin, seed=seed)))
+
+
+def run_job(job: GenerateJob) -> GenerateResult:
+    """Show one ``job``, as above."""
     app = GenerateApp(job)
+    _run(app)
+    view = app.view if app.view.over else fold(app.view, FeedEnded(time.monotonic()))
+    return GenerateResult(view)
+
+
+def _run(app: GenerateApp) -> None:
     try:
         app.run()
     finally:
         app.feed.close()
         app.feed.join(_CLOSING_SECONDS)
+    if app.feed.error is not None:
+        raise app.feed.error
     if app.return_code:
         raise RuntimeError("the screen failed")
-    view = app.view if app.view.over else fold(app.view, FeedEnded(time.monotonic()))
-    return GenerateResult(view, app.feed.error)

@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from doctor.telemetry.gpu_child import GpuChild
 from doctor.telemetry.sample import Sample
 from doctor.telemetry.sampler import Sampler
-from tui.state import FeedEnded, Heard, Message, News, RunStarted
+from doctor.verdicts import judge, recent
+from doctor.verdicts.verdict import Verdict
+from tui.state import FeedEnded, Heard, Judged, Message, News, Prepared, RunStarted
 from tuner.events import Event, Ready
 from tuner.following_worker import WorkerFold
 
 SAMPLE_SECONDS = 0.5
 """Time between samples. Host and NVML readings cost well under a millisecond each."""
+
+JUDGE_SECONDS = 2.0
+"""Time between two judgements of the last ten seconds. One costs about as much as a sample."""
+
+_MOST_SEEN = 7200
+"""An hour of samples; of a longer run the last hour counts."""
 
 
 def no_pid() -> int | None:
@@ -90,6 +99,8 @@ class Feed:
         self._job: GenerateJob | None = None
         self._pid: int | None = None
         self._worker = WorkerFold()
+        self._seen: deque[Sample] = deque(maxlen=_MOST_SEEN)
+        self._judged_at = 0.0
         self.error: Exception | None = None
         """What broke the newest job, if anything did."""
 
@@ -100,6 +111,7 @@ class Feed:
     def run(self, job: GenerateJob) -> None:
         """Deliver the opening message of ``job`` and let it go. Only when the one before has ended."""
         self._job, self._pid, self.error = job, None, None
+        self._seen.clear()
         self._worker = WorkerFold(job.device)
         self._say(job.opening(time.monotonic()))
         self._listener = threading.Thread(target=self._listen, args=(job,), name="feed-events", daemon=True)
@@ -137,6 +149,8 @@ class Feed:
         for what in news:
             if isinstance(what, Ready):
                 self._pid = what.pid
+            elif isinstance(what, Prepared):
+                self._worker = WorkerFold(what.device)
             if isinstance(what, Event):
                 self._worker.add(what)
             self._say(Heard(time.monotonic(), what))
@@ -157,5 +171,22 @@ class Feed:
         while not self._closed.is_set():
             job = self._job
             sample = read((job.pid() if job else None) or self._pid)
-            self._say(replace(sample, worker=self._worker.sample()) if job else sample)
+            if job is None:
+                self._say(sample)
+            else:
+                sample = replace(sample, worker=self._worker.sample())
+                self._seen.append(sample)
+                self._say(sample)
+                self._judge(sample.at)
             self._closed.wait(self._every)
+
+    def _judge(self, now: float) -> None:
+        """Every few seconds; the screen cannot do it, since it may leave out samples when it is slow."""
+        if now - self._judged_at < JUDGE_SECONDS:
+            return
+        self._judged_at = now
+        self._say(Judged(time.monotonic(), judge(recent(tuple(self._seen)))))
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the newest job waited for, over the whole of its run."""
+        return judge(tuple(self._seen))

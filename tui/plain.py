@@ -6,6 +6,7 @@ import sys
 import threading
 
 from doctor.sizes import gib
+from doctor.verdicts.verdict import Verdict
 from tui.render_monitor import verdict_lines
 from tui.watching import Watch
 from tuner.events import Event, Loaded, PhaseEnded, Stepped
@@ -14,8 +15,13 @@ from tuner.probe import TraceFold
 from tuner.stepping import LadderStep
 
 
-def run_plain(generation: Generation, notes: tuple[str, ...], *, quiet: bool) -> TraceFold:
-    """Run to the end and give back the last attempt. Ctrl-C stops after the current step, a second one at once."""
+def run_plain(
+    generation: Generation, notes: tuple[str, ...], *, quiet: bool
+) -> tuple[TraceFold, tuple[Verdict, ...]]:
+    """Run to the end; gives back the last attempt, and what the work waited for.
+
+    Ctrl-C stops after the current step, a second one at once.
+    """
     say = _Say(quiet)
     for note in notes:
         say.line(note)
@@ -56,7 +62,7 @@ def run_plain(generation: Generation, notes: tuple[str, ...], *, quiet: bool) ->
     verdicts = watch.verdicts()
     for line in verdict_lines(verdicts[:1]) if verdicts else ():
         say.line(line)
-    return attempts[-1]
+    return attempts[-1], verdicts
 
 
 class _Say:
