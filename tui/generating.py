@@ -12,6 +12,7 @@ from doctor.trace import Outcome, Phase
 from doctor.verdicts.verdict import Verdict
 from tui.decision import Decision
 from tui.diary import Diary
+from tui.gallery import gallery_file, pieces_of, remember
 from tui.picture_files import PictureFiles
 from tui.plain import run_plain
 from tui.situation import Situation, refuse_what_cannot_fit
@@ -136,14 +137,31 @@ class Prepared:
     diary: Diary
 
     def result(self, fold: TraceFold, verdicts: tuple[Verdict, ...]) -> Result:
-        """What came of it."""
+        """What came of it; what was finished goes into the gallery."""
+        troubles = list(self.diary.troubles)
+        trace, request = fold.trace, self.generation.request
+        if trace.outcome is Outcome.FINISHED and request is not None:
+            pieces = pieces_of(
+                trace.images,
+                request,
+                model=self.situation.model.name,
+                settings=self.generation.settings,
+                device=self.situation.target.device,
+                seconds=fold.seconds,
+            )
+            try:
+                remember(pieces)
+            except OSError as error:
+                troubles.append(
+                    f"The picture could not be put into the gallery {gallery_file()}: {error.strerror or error}."
+                )
         return Result(
             situation=self.situation,
             decision=self.decision,
             generation=self.generation,
             fold=fold,
             verdicts=verdicts,
-            troubles=tuple(self.diary.troubles),
+            troubles=tuple(troubles),
         )
 
 

@@ -64,6 +64,9 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the pictures that were made, newest first, and draw nothing.")
+    ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the screen.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -71,6 +74,12 @@ def generate(
 
     On a terminal this opens a screen, where further pictures can be ordered; without a prompt it begins with an empty box.
     """
+    if listed:
+        from tui.gallery import as_document, as_lines, gallery
+
+        typer.echo(as_document(gallery()) if as_json else as_lines(gallery()))
+        return
+
     from doctor.sizes import parse_size
     from tui.generate_run import Call, run
     from tui.orders import Order

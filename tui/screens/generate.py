@@ -27,7 +27,9 @@ from tui.feed import SAMPLE_SECONDS, Feed, GenerateJob
 from tui.known_models import known_models
 from tui.orders import Order, Orders, State
 from tui.prompt_history import PromptHistory
+from tui.screens.gallery import Again, GalleryScreen
 from tui.screens.help import HelpOverlay
+from tui.screens.settings import SettingsEditor
 from tui.state import Message as FeedMessage
 from tui.state import StopAsked, View, fold
 from tui.widgets.job_list import JobList
@@ -300,6 +302,27 @@ class GenerateScreen(Screen[None]):
         """Go to the list of jobs."""
         self.query_one(JobList).focus()
 
+    def action_settings(self) -> None:
+        """Open the editor of the settings; they hold for what is ordered from now on."""
+        if self._workshop is None:
+            return
+        form = self.query_one(OrderForm)
+
+        def use(typed: str | None) -> None:
+            if typed is not None:
+                form.use_settings(typed)
+
+        self.app.push_screen(SettingsEditor(form.template(), form.settings, self._workshop.look), use)
+
+    def action_gallery(self) -> None:
+        """Open the gallery; what is taken from it goes into the form."""
+
+        def take(again: Again | None) -> None:
+            if again is not None:
+                self.reuse(again.order, seed=again.seed)
+
+        self.app.push_screen(GalleryScreen(), take)
+
     def action_picture(self) -> None:
         """On a narrow screen, change between picture and panels."""
         self.toggle_class("-picture")
@@ -316,3 +339,9 @@ class GenerateScreen(Screen[None]):
         """What the command palette of the app may offer now."""
         if self.is_working:
             yield SystemCommand("Cancel", "Stop the generation after the present step", self.action_cancel)
+        elif self._workshop is not None:
+            yield SystemCommand("Unload", "End the worker, which gives the model's memory back", self._unload)
+
+    def _unload(self) -> None:
+        if self._workshop is not None:
+            self.run_worker(self._workshop.release, thread=True, exit_on_error=False)

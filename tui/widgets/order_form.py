@@ -112,6 +112,7 @@ class OrderForm(Vertical):
                 yield Static(words, classes="label")
                 suggester = SuggestFromList(self._models) if name == "model" else None
                 yield Field(id=f"field-{name}", compact=True, placeholder=hint, suggester=suggester)
+        yield Static(id="changed", classes="-empty", markup=False)
         yield Static(id="problem", classes="-empty", markup=False)
 
     def on_mount(self) -> None:
@@ -129,10 +130,17 @@ class OrderForm(Vertical):
         self._put("batch", wish.batch if wish.batch != 1 else None)
         self._put("model", order.model)
         self._put("negative", wish.negative_prompt)
-        self.settings = order.settings
+        self.use_settings(order.settings)
         ask = self.query_one(Ask)
         ask.value = wish.prompt
         ask.cursor_position = len(wish.prompt)
+
+    def use_settings(self, settings: str) -> None:
+        """Take over ``name=value,...``, and show that the profile is not followed in these."""
+        self.settings = settings
+        line = self.query_one("#changed", Static)
+        line.update(f"settings changed by hand: {settings}" if settings else "")
+        line.set_class(not settings, "-empty")
 
     def order(self) -> Order:
         """What the fields say. Raises UsageError for the first that cannot be."""
