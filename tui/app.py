@@ -12,6 +12,7 @@ from textual.screen import Screen
 from doctor.telemetry.sample import Sample
 from doctor.trace import Outcome
 from tui.feed import SAMPLE_SECONDS, Feed, GenerateJob
+from tui.graphics import prepare
 from tui.orders import Order
 from tui.screens.generate import GenerateScreen
 from tui.state import FeedEnded, View, fold
@@ -104,6 +105,7 @@ def run_job(job: GenerateJob) -> GenerateResult:
 
 
 def _run(app: GenerateApp) -> None:
+    prepare()
     try:
         app.run()
     finally:

@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 
 from tui.gallery import Piece, gallery
 from tui.orders import Order
-from tui.widgets.picture import Picture
+from tui.widgets.frame import PictureFrame
 from tui.widgets.words import duration, printable
 
 
@@ -49,7 +49,7 @@ class GalleryScreen(Screen[Again | None]):
             yield OptionList(id="pieces", markup=False, compact=True)
             with Vertical(id="piece"):
                 yield Static(id="making", markup=False)
-                yield Picture(id="gallery-picture")
+                yield PictureFrame(id="gallery-picture")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -58,8 +58,10 @@ class GalleryScreen(Screen[Again | None]):
         pieces = self.query_one("#pieces", OptionList)
         pieces.add_options([Option(_line(piece)) for piece in self._pieces])
         pieces.focus()
-        if not self._pieces:
-            self.query_one(Picture).show(None, "Nothing was made yet.")
+        if self._pieces:
+            pieces.highlighted = 0
+        else:
+            self.query_one(PictureFrame).show(None, "Nothing was made yet.")
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Show the picture under the cursor."""
@@ -67,9 +69,9 @@ class GalleryScreen(Screen[Again | None]):
         piece = self._pieces[event.option_index]
         self.query_one("#making", Static).update(Content(_making(piece)))
         if piece.exists:
-            self.query_one(Picture).show(Path(piece.path))
+            self.query_one(PictureFrame).show(Path(piece.path))
         else:
-            self.query_one(Picture).show(None, "The file is gone.")
+            self.query_one(PictureFrame).show(None, "The file is gone.")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Enter: full size."""

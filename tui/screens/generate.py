@@ -288,11 +288,11 @@ class GenerateScreen(Screen[None]):
 
     def action_keys(self) -> None:
         """Leave the form, so that letters are keys."""
-        self.query_one(LogPanel).focus()
+        self.set_focus(self.query_one(LogPanel))
 
     def action_ask(self) -> None:
         """Go to the prompt."""
-        self.query_one(Ask).focus()
+        self.set_focus(self.query_one(Ask))
 
     def action_fields(self) -> None:
         """Show or hide the fields of the form."""
@@ -300,7 +300,7 @@ class GenerateScreen(Screen[None]):
 
     def action_jobs(self) -> None:
         """Go to the list of jobs."""
-        self.query_one(JobList).focus()
+        self.set_focus(self.query_one(JobList))
 
     def action_settings(self) -> None:
         """Open the editor of the settings; they hold for what is ordered from now on."""

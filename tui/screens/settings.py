@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
@@ -25,6 +25,8 @@ from tuner.settings import Settings
 from tuner.target import Target
 
 _NAME_WIDTH = 16
+_MOST_VALUES = 8
+"""A knob with more values shows only those that can be used here."""
 
 
 class SettingsEditor(ModalScreen[str | None]):
@@ -62,7 +64,8 @@ class SettingsEditor(ModalScreen[str | None]):
             box.border_subtitle = "← → change   Enter uses   r resets   Esc leaves"
             yield Static("Looking at the machine ...", id="settings-note", markup=False)
             yield OptionList(id="knobs", markup=False, compact=True)
-            yield Static(id="knob-about", markup=False)
+            with VerticalScroll(id="knob-scroll"):
+                yield Static(id="knob-about", markup=False)
 
     def on_mount(self) -> None:
         """Look at the machine meanwhile."""
@@ -146,19 +149,28 @@ class SettingsEditor(ModalScreen[str | None]):
         present: Value = getattr(self._settings, item.name)
         changed = present != getattr(self._base, item.name)
         parts: list[str | tuple[str, str]] = [(f"{item.name:<{_NAME_WIDTH}}", "bold" if changed else "")]
+        refused = 0
         for value in dict.fromkeys([*self._values(item), present]):
             word = "auto" if value is None else str(value)
             if value == present:
                 parts.append((f"[{word}] ", "bold $text-accent"))
             elif self._refusal(item, value) is None:
                 parts.append(f"{word}  ")
+            elif len(self._values(item)) > _MOST_VALUES:
+                refused += 1
             else:
                 parts.append((f"{word}✗ ", "$foreground-muted"))
+        if refused:
+            parts.append((f"and {refused} that cannot be used", "$foreground-muted"))
         return Content.assemble(*parts)
 
     def _explain(self, item: Knob) -> None:
-        lines = [item.about]
-        if self._target is not None:
-            refused = [(value, self._refusal(item, value)) for value in self._values(item)]
-            lines += [f"✗ {value}: {reason}" for value, reason in refused if reason is not None]
+        """What it does; and for the values that cannot be used, why, those with one reason together."""
+        reasons: dict[str, list[str]] = {}
+        for value in self._values(item) if self._target is not None else ():
+            reason = self._refusal(item, value)
+            if reason is not None:
+                # A reason that names its value is the same for all once the name is out of it.
+                reasons.setdefault(reason.replace(str(value), "it"), []).append(str(value))
+        lines = [item.about, *(f"✗ {', '.join(names)}: {reason}" for reason, names in reasons.items())]
         self.query_one("#knob-about", Static).update("\n".join(lines))

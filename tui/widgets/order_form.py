@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import Key
 from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
@@ -45,9 +46,14 @@ class Ask(Input):
         super().__init__(id="ask", compact=True, placeholder="what to draw; Enter draws it")
         self._history = history
 
-    async def action_submit(self) -> None:
-        """Enter is obeyed at once: what is typed after it belongs to the next prompt."""
-        self.query_ancestor(OrderForm).submit()
+    async def _on_key(self, event: Key) -> None:
+        """Enter is obeyed before the keys after it are: a binding would come too late, and they are the next prompt's."""
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.query_ancestor(OrderForm).submit()
+        else:
+            await super()._on_key(event)
 
     def action_older(self) -> None:
         """The prompt before."""

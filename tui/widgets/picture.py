@@ -66,8 +66,8 @@ class Picture(Widget):
             self.strips = strips
             self.problem = problem
 
-    def __init__(self, id: str) -> None:
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__()
         self._source: Source | None = None
         self._words = ""
         self._problem = ""

@@ -11,10 +11,10 @@ from textual.widgets import Static
 
 from doctor.trace import Outcome
 from tui.state import View
+from tui.widgets.frame import PictureFrame
 from tui.widgets.job_list import JobList
 from tui.widgets.log import LogPanel
 from tui.widgets.panel import Panel
-from tui.widgets.picture import Picture
 from tui.widgets.readings import cpu_reading, gpu_reading, memory_reading, ram_reading
 from tui.widgets.step_bar import PhaseStrip, StepBar
 from tui.widgets.verdict_line import VerdictLine
@@ -44,7 +44,7 @@ class RunBoard(Horizontal):
                     yield Panel(id=name)
             yield JobList()
             yield LogPanel(id="log")
-        yield Picture(id="picture")
+        yield PictureFrame(id="picture")
 
     def show(self, view: View) -> None:
         """Draw ``view``."""
@@ -117,7 +117,7 @@ class RunBoard(Horizontal):
             self.query_one("#gpu", Panel).show(gpu)
 
     def _show_picture(self) -> None:
-        view, picture = self._view, self.query_one(Picture)
+        view, picture = self._view, self.query_one(PictureFrame)
         if self.path is not None:
             picture.show(self.path)
         elif view.preview is not None:
