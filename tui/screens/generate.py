@@ -126,6 +126,9 @@ class GenerateScreen(Screen[None]):
     @property
     def is_working(self) -> bool:
         """Whether a job runs: leaving now would stop it."""
+        if self._workshop is not None:
+            # What the feed says about a job that was just begun is still on its way.
+            return self.orders.running is not None
         return self.view.run is not None and not self.view.over
 
     @property
@@ -171,7 +174,7 @@ class GenerateScreen(Screen[None]):
 
     def _next(self) -> None:
         """Begin the next order, unless one runs, none waits, or the user leaves."""
-        if self._workshop is not None and not self.is_working and not self._leaving:
+        if self._workshop is not None and self.orders.running is None and not self._leaving:
             self.orders = self.orders.begin()
             running = self.orders.running
             if running is not None:
