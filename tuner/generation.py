@@ -102,6 +102,8 @@ class Generation:
         self._interrupts = 0
         self._generating = False
         self.request: Request | None = None
+        self.outputs: tuple[str, ...] = ()
+        """Where the pictures will be; known with the request."""
         self.settings: Settings = load.settings
         """What the picture is made with; changes with each step down."""
         self.setbacks: list[Setback] = []
@@ -164,9 +166,10 @@ class Generation:
             yield self._with_doubt(loaded) if isinstance(loaded, Loaded) else loaded
         if isinstance(loaded, Loaded):
             self.request = self._wish.request(loaded, self._most_steps)
+            self.outputs = self._outputs(self.request)
             command = Generate(
                 request=self.request,
-                outputs=self._outputs(self.request),
+                outputs=self.outputs,
                 preview_seconds=self._preview_seconds,
             )
             self._generating = True

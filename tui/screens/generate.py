@@ -254,6 +254,7 @@ class GenerateScreen(Screen[None]):
     def _show(self, view: View) -> None:
         self.query_one(TitleBar).show(view)
         self.query_one(JobList).show(self.orders)
+        self.set_class(len(self.orders.placed) > 1, "-jobs")
         self.query_one(RunBoard).show(view)
         if view.images != self._shown_images:
             self._shown_images = view.images
