@@ -36,6 +36,8 @@ class Following:
         self._look_for_nan = look_for_nan
         self.not_finite: Phase | None = None
         """The first phase whose result held values that are no numbers."""
+        self.afterwards: Callable[[int], None] | None = None
+        """Called with its number after each step that was reported."""
         self._done = 0
         self._last = 0.0
 
@@ -86,6 +88,8 @@ class Following:
         if self._done == len(pipe.scheduler.timesteps):
             self._look(Phase.DENOISE, values.get("latents"))
         self._last = now
+        if self.afterwards is not None:
+            self.afterwards(self._done)
         return values
 
 

@@ -6,7 +6,7 @@ import inspect
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tuner.worker.channel import Channel
 from tuner.worker.following import Following
 from tuner.worker.meter import Meter, meter_for
 from tuner.worker.picture import save_png
+from tuner.worker.preview import Previewer
 
 _PULSE_SECONDS = 0.5
 
@@ -118,7 +119,7 @@ class Session:
         self._channel.interrupted.clear()
         started = time.perf_counter()
         with self._pulse():
-            images, not_finite = self._run(request, look_for_nan=bool(command.samples))
+            images, not_finite = self._run(command, look_for_nan=bool(command.samples))
         seconds = time.perf_counter() - started
         if command.outputs:
             with self._phase(Phase.SAVE):
@@ -143,11 +144,13 @@ class Session:
                 f"this pipeline needs a width and a height divisible by {factor}."
             )
 
-    def _run(self, request: Request, *, look_for_nan: bool) -> tuple[list[Any], Phase | None]:
+    def _run(self, command: Generate, *, look_for_nan: bool) -> tuple[list[Any], Phase | None]:
         """The pictures, and the phase in which values that are no numbers appeared."""
         import torch
 
+        request = command.request
         following = Following(self, look_for_nan=look_for_nan)
+        previewer = self._previewer(command)
         arguments: dict[str, Any] = {
             "prompt": [request.prompt] * request.batch,
             "width": request.width,
@@ -167,7 +170,9 @@ class Session:
             arguments["use_resolution_binning"] = False
         if "callback_on_step_end" in accepted:
             arguments["callback_on_step_end"] = following.step_ended
-        with torch.inference_mode(), following.call_of(self._pipe):
+            following.afterwards = previewer.stepped if previewer is not None else None
+        watching = previewer.watching() if previewer is not None else nullcontext()
+        with torch.inference_mode(), following.call_of(self._pipe), watching:
             try:
                 images = self._pipe(**arguments).images
             except InterruptedByUser:
@@ -175,6 +180,12 @@ class Session:
                 self._pipe.maybe_free_model_hooks()
                 raise
         return list(images), following.not_finite
+
+    def _previewer(self, command: Generate) -> Previewer | None:
+        if command.preview_seconds is None:
+            return None
+        size = command.request.width, command.request.height
+        return Previewer(self._pipe, self._channel.send, command.preview_seconds, size)
 
     def _guidance(self, request: Request) -> float | None:
         """What was asked for, else what the model's makers recommend; None leaves the pipeline's own default."""
