@@ -16,6 +16,7 @@ from tui.commands.explain import explain
 from tui.commands.generate import generate
 from tui.commands.monitor import monitor
 from tui.commands.plan import plan
+from tui.commands.profile import profile
 from tui.commands.tune import tune
 from tui.say import say
 
@@ -35,6 +36,7 @@ app.command()(explain)
 app.command()(plan)
 app.command()(tune)
 app.command()(generate)
+app.add_typer(profile, name="profile")
 app.command()(monitor)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.exports import ITS_OWN_WAY, PROGRAMS, Table, by_hand, flags, lines_by, told_by
 from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.settings import Settings
 from tuner.target import Target
@@ -78,6 +79,24 @@ def _read(pipe: Any) -> str:
     return "inductor" if compiled else "none"
 
 
+_INDUCTOR = (
+    'if getattr(denoiser, "_repeated_blocks", None):',
+    "    denoiser.compile_repeated_blocks()",
+    "else:",
+    "    denoiser.compile()",
+)
+_OPENVINO = (
+    "from tuner.worker import openvino  # of the package sdoctor, with openvino installed",
+    "openvino.install(pipe)",
+)
+_TOLD: Table = {
+    **{(program, "none"): ITS_OWN_WAY for program in PROGRAMS},
+    ("comfyui", "inductor"): by_hand("add the node TorchCompileModel after the model"),
+    ("sdnext", "inductor"): by_hand("choose 'inductor' under Settings -> Model Compile"),
+    ("sdnext", "openvino"): flags("--use-openvino"),
+}
+
+
 KNOB = Knob(
     name="compile",
     about="inductor is torch.compile of the denoiser's blocks; openvino lets that library compute the models on a CPU. "
@@ -88,5 +107,7 @@ KNOB = Knob(
     refusal=_refusal,
     apply=_apply,
     late=_late,
+    script=lines_by({"inductor": _INDUCTOR, "openvino": _OPENVINO}),
+    told=told_by(_TOLD),
     read=_read,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tuner.knobs.exports import ITS_OWN_WAY, PROGRAMS, Table, flags, told_by
 from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.replacing import replace_attribute
 from tuner.settings import Settings
@@ -118,6 +119,53 @@ def _read_of(parts_of: Callable[[Any], dict[str, Any]]) -> Callable[[Any], str]:
     return read
 
 
+def _vae_lines(value: Value) -> tuple[str, ...]:
+    if value == SAME:
+        return ()
+    return (
+        "decode = pipe.vae.decode",
+        "pipe.vae.decode = lambda latents, *args, **kwargs: decode(latents.to(pipe.vae.dtype), *args, **kwargs)",
+    )
+
+
+def _text_lines(value: Value) -> tuple[str, ...]:
+    if value == SAME:
+        return ()
+    return (
+        "encode_prompt = pipe.encode_prompt",
+        "",
+        "",
+        "def encoded_for_the_denoiser(*args, **kwargs):",
+        "    def like(part):",
+        "        is_number = isinstance(part, torch.Tensor) and part.is_floating_point()",
+        "        return part.to(denoiser.dtype) if is_number else part",
+        "",
+        "    return torch.utils._pytree.tree_map(like, encode_prompt(*args, **kwargs))",
+        "",
+        "",
+        "pipe.encode_prompt = encoded_for_the_denoiser",
+    )
+
+
+_VAE_TOLD: Table = {
+    **{(program, SAME): ITS_OWN_WAY for program in PROGRAMS},
+    ("comfyui", "fp32"): flags("--fp32-vae"),
+    ("comfyui", "fp16"): flags("--fp16-vae"),
+    ("comfyui", "bf16"): flags("--bf16-vae"),
+    ("a1111", "fp32"): flags("--no-half-vae"),
+    ("forge", "fp32"): flags("--vae-in-fp32"),
+    ("forge", "fp16"): flags("--vae-in-fp16"),
+    ("forge", "bf16"): flags("--vae-in-bf16"),
+    ("sdnext", "fp32"): flags("--no-half-vae"),
+}
+_TEXT_TOLD: Table = {
+    **{(program, SAME): ITS_OWN_WAY for program in PROGRAMS},
+    ("comfyui", "fp32"): flags("--fp32-text-enc"),
+    ("comfyui", "fp16"): flags("--fp16-text-enc"),
+    ("forge", "fp32"): flags("--clip-in-fp32"),
+    ("forge", "fp16"): flags("--clip-in-fp16"),
+}
+
 VAE = Knob(
     name="vae_precision",
     about="Number format of the VAE alone: fp32 mends the black pictures of VAEs that overflow in fp16, and takes twice "
@@ -128,6 +176,8 @@ VAE = Knob(
     mends=("fp32",),
     refusal=_refusal_of("vae"),
     apply=_apply_vae,
+    script=_vae_lines,
+    told=told_by(_VAE_TOLD),
     read=_read_of(_vae_of),
 )
 TEXT = Knob(
@@ -139,5 +189,7 @@ TEXT = Knob(
     mends=("fp32",),
     refusal=_refusal_of("text"),
     apply=_apply_text,
+    script=_text_lines,
+    told=told_by(_TEXT_TOLD),
     read=_read_of(_text_encoders_of),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.exports import lines_by
 from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.settings import Settings
 from tuner.target import Target
@@ -43,5 +44,6 @@ KNOB = Knob(
     candidates=lambda _target, _batch: ("on",),
     refusal=_refusal,
     apply=_apply,
+    script=lines_by({"on": ("denoiser.fuse_qkv_projections()",)}),
     read=_read,
 )

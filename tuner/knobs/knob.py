@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tuner.knobs.exports import Told, no_lines, nothing_told
 from tuner.settings import Settings
 from tuner.target import Target
 
@@ -62,5 +63,9 @@ class Knob:
     """
     late: Callable[[Any], tuple[str, ...]] = _silent
     """Remarks on what turned out only while the pipeline ran."""
+    script: Callable[[Value], tuple[str, ...]] = no_lines
+    """The same in a diffusers script: lines that know ``pipe``, ``device``, ``denoiser`` and torch."""
+    told: Callable[[str, Value], Told | None] = nothing_told
+    """The same in another program of ``exports.PROGRAMS``; None if it cannot be said there."""
     read: Callable[[Any], str]
     """Reads back from a pipeline what is really in force."""
