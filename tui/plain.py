@@ -15,7 +15,7 @@ from doctor.verdicts.verdict import Verdict
 from tui.feed import JUDGE_SECONDS
 from tui.render_monitor import verdict_lines
 from tui.watching import Watch
-from tuner.events import Event, Failed, Loaded, PhaseEnded, Preview, Ready, Stepped
+from tuner.events import Event, Failed, Finished, Loaded, PhaseEnded, Preview, Ready, Stepped
 from tuner.generation import Generation
 from tuner.probe import TraceFold
 from tuner.stepping import LadderStep
@@ -93,6 +93,9 @@ class _Say:
             self.line(f"worker ready: {versions}")
         elif isinstance(event, Loaded):
             self.line(f"{event.pipeline} loaded in {event.seconds:.1f} s, weights {gib(event.weights_bytes)}")
+            for remark in event.remarks:
+                self.line(f"Note: {remark}.")
+        elif isinstance(event, Finished):
             for remark in event.remarks:
                 self.line(f"Note: {remark}.")
         elif isinstance(event, Stepped):

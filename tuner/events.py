@@ -152,6 +152,8 @@ class Finished(_Message, tag="finished", frozen=True, kw_only=True):
     images: tuple[str, ...] = ()
     not_finite: Phase | None = None
     """Where values appeared that are no numbers (NaN, infinity); looked for only where ``samples`` were asked for."""
+    remarks: tuple[str, ...] = ()
+    """What turned out only while the pipeline ran: settings that changed nothing after all."""
 
 
 class Failed(_Message, tag="failed", frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from mini_pipeline import NARROW, write_mini
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -17,7 +18,10 @@ from tuner.dryrun.client import Oracle, Refused
 from tuner.dryrun.engine import DryRun
 from tuner.dryrun.ledger import Ledger
 from tuner.dryrun.rows import CONVOLUTION, ENTER, LEAVE, RELEASE, Answer, Ask, Call
+from tuner.dryrun.stages import stage_of
+from tuner.dryrun.weights import layers_of
 from tuner.models import BUILTIN_ROOT, ModelKind, ModelRef, resolve
+from tuner.replay import replay
 from tuner.settings import Settings
 from tuner.worker.build import describe, load_pipeline
 
@@ -103,6 +107,52 @@ def test_guidance_doubles_the_batch_of_the_denoiser() -> None:
     assert stage(two, "decode") == stage(one, "decode")
 
 
+def test_whole_numbers_stay_known_where_a_model_asks_for_them() -> None:
+    mode, ledger = FakeTensorMode(allow_non_fake_inputs=True), Ledger()
+    mask = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])
+    fake = mode.from_tensor(mask)
+    ledger.know(fake, mask)
+    with mode, ledger:
+        assert fake.sum(dim=1).tolist() == [3, 1]
+        assert int(fake[0].bool().any()) == 1
+        with pytest.raises(DataDependentOutputException):
+            fake.float().sum().item()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "order"),
+    [
+        ("stable-cascade", ["prior_text_encoder"] * 2 + ["prior_prior"] * 2 + ["decoder", "vqgan"]),
+        ("lumina2", ["text_encoder"] * 2 + ["transformer"] * 2 + ["vae"]),
+        ("kandinsky3", ["text_encoder", "unet", "movq"]),
+    ],
+)
+def test_families_that_differ_run_their_parts_in_order(name: str, order: list[str]) -> None:
+    settings = Settings(precision="bf16")
+    run = DryRun(BUILTIN_ROOT / name, settings)
+    answer = run.answer(Ask(model=name, settings=settings, width=512, height=512))
+    assert [answer.calls[index].component.name for index in answer.order] == order
+    assert sum(part.bytes for part in answer.components) == describe(run.pipe).weights_bytes
+    largest = max(part.bytes for part in answer.components)
+    stages = {part.name: part for part in replay(answer, "model", (8, 6)).stages}
+    # With model offload nothing but the stage's own model is there: the prior goes when the decoder comes.
+    assert max(part.weights_bytes for part in stages.values()) < 1.01 * largest
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("prior_text_encoder", "encode"),
+        ("text_encoder_2", "encode"),
+        ("prior_prior", "denoise"),
+        ("movq", "decode"),
+    ],
+)
+def test_a_part_works_in_its_stage(name: str, stage: str) -> None:
+    assert stage_of(name) == stage
+
+
 def test_tiling_bounds_the_peak_of_decoding_and_leaves_the_rest() -> None:
     plain, tiled = ask(size=768), ask(size=768, vae_tiling="on")
     assert live_peak(stage(tiled, "decode").events) < 0.6 * live_peak(stage(plain, "decode").events)
@@ -130,13 +180,29 @@ def test_quantised_layers_take_fewer_bytes_however_often_the_setting_changes(tmp
         return stage(answer, "denoise")
 
     native = denoiser("native").component
-    for weights, share in (("int8", 0.5), ("nf4", 0.28), ("q8_0", 0.53), ("q4_k", 0.28)):
+    for weights, share in (("nf4", 0.28), ("q8_0", 0.53), ("q4_k", 0.28)):
         call = denoiser(weights)
         assert call.component.bytes == pytest.approx(share * native.bytes, rel=0.1)
         assert (
             call.component.dequantised == max(native.tensors) == max(layer.expanded for layer in call.layers)
         )
     assert denoiser("native").component == native
+    assert denoiser("int8").component.bytes == pytest.approx(0.5 * native.bytes, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    # 10 rows of 64 numbers make 10 of 256: the 8-bit input, 32-bit product, float16 product, output; less the output.
+    [(torch.float16, 640 + (4 + 2) * 2560 - 2 * 2560), (torch.bfloat16, 640 + (4 + 2 + 2) * 2560 - 2 * 2560)],
+)
+def test_int8_keeps_no_wider_copy_of_its_weights(kind: torch.dtype, expected: int) -> None:
+    ((_module, layer_of),) = layers_of("transformer", torch.nn.Sequential(torch.nn.Linear(64, 256)), "int8")
+    assert layer_of(torch.empty(2, 5, 64, dtype=kind)).expanded == expected
+    assert layer_of(torch.empty(1, 64, dtype=kind)).expanded == expected // 10
+    narrow = torch.nn.Sequential(torch.nn.Linear(256, 64))
+    ((_module, layer_of),) = layers_of("transformer", narrow, "int8")
+    # Here looking for outliers takes the most: float16 copy, absolute values, mask, 8-bit copy.
+    assert layer_of(torch.empty(10, 256, dtype=torch.bfloat16)).expanded == 6 * 2560 - 2 * 640
 
 
 def test_layerwise_casting_takes_what_diffusers_casts(tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
+from torch.utils.weak import WeakIdKeyDictionary
 
 from tuner.dryrun.rows import CONVOLUTION, RELEASE, Convolution
 
+# Tensors with more numbers than this are not computed with: masks of prompts have hundreds.
+_MOST_VALUES = 1 << 16
 _CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten._convolution)
 
@@ -30,6 +33,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         """Inputs and outputs of every operation that is no view, in bytes: as if nothing stayed in a cache."""
         self._numbers = 0
         self._known: dict[int, Any] = {}
+        self._values: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
     def ignore(self, tensors: Iterable[torch.Tensor]) -> None:
         """Never count these: weights and buffers, whose residency is accounted for elsewhere."""
@@ -81,12 +85,38 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         self.flops += flops
         self.moved += moved
 
+    def know(self, fake: torch.Tensor, value: torch.Tensor) -> None:
+        """Remember what is in a tensor of whole numbers, such as the mask of a prompt, as far as others follow from it.
+
+        A fake tensor has no values, but some models ask how long a prompt is (Lumina 2).
+        """
+        if not value.is_floating_point() and value.numel() <= _MOST_VALUES:
+            self._values[fake] = value
+
+    def _follow(self, func: Any, args: Any, kwargs: Any, outputs: list[torch.Tensor]) -> None:
+        """Compute for real what follows from known values only."""
+        sources = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if not sources or not all(source in self._values for source in sources):
+            return
+        known, named = tree_map(
+            lambda leaf: self._values.get(leaf, leaf) if _is_tensor(leaf) else leaf, (args, kwargs)
+        )
+        with _disable_current_modes():
+            values = [leaf for leaf in tree_leaves(func(*known, **named)) if _is_tensor(leaf)]
+        for fake, value in zip(outputs, values, strict=True):
+            self.know(fake, value)
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func is torch.ops.aten._local_scalar_dense.default and args[0] in self._values:
+            with _disable_current_modes():
+                return self._values[args[0]].item()
         out = func(*args, **kwargs)
         outputs = [leaf for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor)]
         for tensor in outputs:
             self.count(tensor)
+        if self._values:
+            self._follow(func, args, kwargs, outputs)
         packet = func._overloadpacket
         if packet is _CPU_ATTENTION:
             # torch's counter has no entry for it; the same formula holds for every fused attention.
@@ -111,3 +141,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         )
         self.events.append((CONVOLUTION, len(self.convolutions)))
         self.convolutions.append(found)
+
+
+def _is_tensor(leaf: Any) -> bool:
+    return isinstance(leaf, torch.Tensor)

@@ -102,6 +102,11 @@ def apply_in_place(pipe: Any, before: Settings, after: Settings, device: str) ->
     return tuple(remark for remark in remarks if remark)
 
 
+def late_remarks(pipe: Any) -> tuple[str, ...]:
+    """What turned out only while the pipeline ran, of all knobs."""
+    return tuple(remark for item in KNOBS for remark in item.late(pipe))
+
+
 def read_setup(pipe: Any) -> dict[str, str]:
     """What is really in force on a pipeline, knob by knob."""
     return {item.name: item.read(pipe) for item in KNOBS}

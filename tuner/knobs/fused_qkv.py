@@ -18,7 +18,7 @@ def _refusal(value: Value, settings: Settings, _target: Target) -> str | None:
 def _apply(pipe: Any, value: Value, _device: str) -> str | None:
     denoiser = denoiser_of(pipe)
     if value == "off":
-        if _is_fused(denoiser):
+        if denoiser is not None and _is_fused(denoiser):
             denoiser.unfuse_qkv_projections()
         return None
     if not hasattr(denoiser, "fuse_qkv_projections"):

@@ -21,6 +21,10 @@ def _nothing(_pipe: Any, _value: Value, _device: str) -> str | None:
     return None
 
 
+def _silent(_pipe: Any) -> tuple[str, ...]:
+    return ()
+
+
 def _never(_value: Value, _settings: Settings, _target: Target) -> str | None:
     return None
 
@@ -54,5 +58,7 @@ class Knob:
 
     Raises what diffusers raises; ValueError if the model cannot do it.
     """
+    late: Callable[[Any], tuple[str, ...]] = _silent
+    """Remarks on what turned out only while the pipeline ran."""
     read: Callable[[Any], str]
     """Reads back from a pipeline what is really in force."""

@@ -13,7 +13,7 @@ from typing import Any
 from doctor.trace import Phase
 from tuner.architecture import architecture_of
 from tuner.events import Apply, Finished, Generate, Load, Loaded, PhaseEnded, PhaseStarted, Pulse, Stepped
-from tuner.knobs import apply_in_place, apply_settings, read_setup
+from tuner.knobs import apply_in_place, apply_settings, late_remarks, read_setup
 from tuner.models import Recommended, recommended, resolve, weights_bytes
 from tuner.settings import Request, Settings
 from tuner.worker.allocator import weights_in_their_own_mappings
@@ -127,7 +127,14 @@ class Session:
         for image, path in zip(images, command.samples, strict=False):
             with suppress(OSError):
                 image.save(path, format="PNG", compress_level=1)
-        self._channel.send(Finished(seconds=seconds, images=command.outputs, not_finite=not_finite))
+        self._channel.send(
+            Finished(
+                seconds=seconds,
+                images=command.outputs,
+                not_finite=not_finite,
+                remarks=late_remarks(self._pipe),
+            )
+        )
 
     def _check(self, request: Request) -> None:
         factor = self._loaded.size_factor if self._loaded else 8
