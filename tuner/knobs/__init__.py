@@ -12,6 +12,7 @@ from doctor.errors import UsageError
 from tuner.knobs import (
     attention,
     compiler,
+    component_precision,
     cuda_math,
     fused_qkv,
     memory_format,
@@ -26,6 +27,9 @@ from tuner.settings import Settings
 from tuner.target import Target
 
 KNOBS: tuple[Knob, ...] = (
+    # Before precision, which leaves alone what has one of its own.
+    component_precision.VAE,
+    component_precision.TEXT,
     precision.KNOB,
     threads.KNOB,
     cuda_math.TF32,

@@ -51,6 +51,8 @@ class Knob:
     """Whether a pipeline in use can be turned to a more frugal value, though not back: when memory ran out."""
     candidates: Callable[[Target, int], tuple[Value, ...]]
     """Values worth measuring on this device for a batch of that many pictures, the most promising first."""
+    mends: tuple[Value, ...] = ()
+    """Values that may mend a picture which the other settings spoil (black, NaN); tried only then."""
     refusal: Callable[[Value, Settings, Target], str | None] = _never
     """Why a value cannot be used on this device or beside the other settings; None if it can."""
     apply: Callable[[Any, Value, str], str | None] = _nothing

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from doctor.trace import Phase
+from tuner.replacing import replace_attribute
 
 
 class Report(Protocol):
@@ -112,5 +113,4 @@ def _wrap(
             after(result)
         return result
 
-    setattr(owner, name, wrapper)
-    return lambda: delattr(owner, name)
+    return replace_attribute(owner, name, wrapper)

@@ -56,7 +56,7 @@ class Session:
 
     def load(self, command: Load) -> None:
         """Build the pipeline under the budget, set it up, and report how it really stands."""
-        from tuner.worker.build import describe, load_pipeline, torch_dtype
+        from tuner.worker.build import describe, dtypes_of, load_pipeline, torch_dtype
         from tuner.worker.preload import import_classes
 
         started = time.perf_counter()
@@ -72,10 +72,13 @@ class Session:
         with self._phase(Phase.LOAD), self._pulse(), weights_in_their_own_mappings():
             # Known without loading, where it is: loading under a limit that cannot hold the weights may hang, since
             # the libraries load in threads and a thread that finds no memory to start never reports.
-            _refuse_too_many_weights(weights_bytes(reference, command.settings.precision), command)
+            _refuse_too_many_weights(
+                weights_bytes(reference, command.settings.narrowest_precision()), command
+            )
             self._pipe = load_pipeline(
                 reference,
                 torch_dtype(command.settings.precision),
+                dtypes=dtypes_of(command.settings),
                 allow_pickle=command.allow_pickle,
             )
             self._pipe.set_progress_bar_config(disable=True)
