@@ -23,8 +23,10 @@ class Terminal:
         self._answered = 0
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 10 * columns, 20 * rows))
+        # A plugin of pytest sets COLUMNS and LINES, which Textual takes for the size of the terminal.
+        kept = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
         self._process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=kept, start_new_session=True
         )
         os.close(theirs)
 

@@ -142,7 +142,8 @@ class Feed:
         except Exception as error:  # noqa: BLE001  (a thread has no caller: what broke it must reach the screen)
             self.error = error
             words = str(error) or type(error).__name__
-        self._job, self._pid = None, None
+        # A worker that waits for the next job is still looked at.
+        self._job, self._pid = None, job.pid() or self._pid
         self._say(FeedEnded(time.monotonic(), words))
 
     def _follow(self, news: Iterator[News]) -> None:

@@ -277,16 +277,7 @@ def _hear(view: View, event: News) -> View:
         case Pulse():
             return _pulse(view, event)
         case Finished():
-            for remark in event.remarks:
-                view = view.logged(remark, "note")
-            return replace(
-                view,
-                phase=None,
-                outcome=Outcome.FINISHED,
-                seconds=event.seconds,
-                images=event.images,
-                preview=None,
-            ).logged(f"finished in {event.seconds:.1f} s", "good")
+            return _finish(view, event)
         case Failed():
             return _fail(view, event)
         case Prepared():
@@ -335,6 +326,20 @@ def _pulse(view: View, event: Pulse) -> View:
         peak_reserved=_largest(view.peak_reserved, event.reserved),
         memory=(*view.memory, MemoryPoint(event.allocated, event.reserved))[-HISTORY:],
     )
+
+
+def _finish(view: View, event: Finished) -> View:
+    view = replace(
+        view,
+        phase=None,
+        outcome=Outcome.FINISHED,
+        seconds=event.seconds,
+        images=event.images,
+        preview=None,
+    )
+    for remark in event.remarks:
+        view = view.logged(remark, "note")
+    return view.logged(f"finished in {event.seconds:.1f} s", "good")
 
 
 def _fail(view: View, event: Failed) -> View:

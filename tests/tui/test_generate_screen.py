@@ -399,7 +399,8 @@ def test_in_a_real_terminal(png, tmp_path, columns, rows):
             time.sleep(0.1)
         raise AssertionError(f"{words!r} did not come; the screen was\n{text}")
 
-    command = f"{sys.executable} -P {script}; sleep 60"
+    # A plugin of pytest sets COLUMNS and LINES, which Textual takes for the size of the terminal.
+    command = f"env -u COLUMNS -u LINES {sys.executable} -P {script}; sleep 60"
     subprocess.run([*server, "new-session", "-d", "-x", str(columns), "-y", str(rows), command], check=True)
     try:
         text = read_until("finished in")
