@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,11 +78,12 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         number = self._known.get(tensor.untyped_storage()._cdata)
         return number if isinstance(number, int) else None
 
-    def uncounted(self, shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-        """A new tensor that is not written down, for ``repeat``."""
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Within: nothing is written down. For making the tensors of ``repeat``."""
         self._silent = True
         try:
-            return torch.empty_strided(shape, stride, dtype=dtype)
+            yield
         finally:
             self._silent = False
 

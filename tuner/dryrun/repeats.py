@@ -24,12 +24,15 @@ _PLAIN = (bool, int, float, str, type(None))
 
 @dataclass(frozen=True, slots=True)
 class _Fresh:
-    """A returned tensor that the block made, and the number of its allocation."""
+    """A returned tensor that the block made, or a part of one: its place in the allocation of that number."""
 
     shape: tuple[int, ...]
     stride: tuple[int, ...]
+    offset: int
     dtype: torch.dtype
     number: int
+    size: int
+    """Bytes of the allocation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,25 +145,38 @@ def _learnt(out: Any, given: list[Any], ledger: Ledger, work: Work) -> _Done | N
             learnt.append(_Given(places[id(leaf)]))
         else:
             number = ledger.number_of(leaf)
-            # A view of something else, or whole numbers whose values may be asked for.
-            if number not in left or leaf.storage_offset() or not leaf.is_floating_point():
+            # A part of something else, or whole numbers whose values may be asked for.
+            if number not in left or not leaf.is_floating_point():
                 return None
-            left.discard(number)
-            learnt.append(_Fresh(tuple(leaf.shape), leaf.stride(), leaf.dtype, number))
-    return None if left else _Done(work, tuple(learnt), form)
+            learnt.append(_fresh(leaf, number))
+    returned = {leaf.number for leaf in learnt if isinstance(leaf, _Fresh)}
+    return _Done(work, tuple(learnt), form) if left == returned else None
+
+
+def _fresh(leaf: torch.Tensor, number: int) -> _Fresh:
+    return _Fresh(
+        shape=tuple(leaf.shape),
+        stride=leaf.stride(),
+        offset=int(leaf.storage_offset()),
+        dtype=leaf.dtype,
+        number=number,
+        size=leaf.untyped_storage().nbytes(),
+    )
 
 
 def _again(done: _Done, given: list[Any], ledger: Ledger) -> Any:
-    fresh = {
-        leaf.number: ledger.uncounted(leaf.shape, leaf.stride, leaf.dtype)
-        for leaf in done.leaves
-        if isinstance(leaf, _Fresh)
-    }
+    with ledger.silent():
+        fresh = {
+            leaf.number: torch.empty(leaf.size, dtype=torch.uint8)
+            for leaf in done.leaves
+            if isinstance(leaf, _Fresh)
+        }
+        leaves = [_leaf(leaf, fresh, given) for leaf in done.leaves]
     ledger.repeat(done.work, fresh)
-    return tree_unflatten([_leaf(leaf, fresh, given) for leaf in done.leaves], done.form)
+    return tree_unflatten(leaves, done.form)
 
 
 def _leaf(leaf: Any, fresh: dict[int, torch.Tensor], given: list[Any]) -> Any:
     if isinstance(leaf, _Fresh):
-        return fresh[leaf.number]
+        return fresh[leaf.number].view(leaf.dtype).as_strided(leaf.shape, leaf.stride, leaf.offset)
     return given[leaf.place] if isinstance(leaf, _Given) else leaf
