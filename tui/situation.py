@@ -57,7 +57,7 @@ def refuse_what_cannot_fit(situation: Situation, settings: Settings) -> None:
     """
     if situation.budget is None or settings.offload != "none":
         return
-    needed = weights_bytes(situation.model, settings.precision)
+    needed = weights_bytes(situation.model, settings.narrowest_precision())
     if needed is not None and needed > situation.budget:
         raise NotInOrder(
             f"The weights of {situation.model.name} alone are {gib(needed)} in {settings.precision}, and "

@@ -150,7 +150,7 @@ def test_targets(monkeypatch):
         ({"tf32": "on"}, "runs on the CPU"),
         ({"cudnn_benchmark": "on"}, "runs on the CPU"),
         ({"attention": "flash"}, "is a kernel for a GPU"),
-        ({"compile": "openvino"}, "not offered by this version"),
+        ({"compile": "openvino"}, "pip install openvino"),
         ({"fused_qkv": "on", "attention": "sliced"}, "use attention=sdpa"),
     ],
 )

@@ -12,12 +12,18 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 _KEYS = (
-    ("q", "quit; stops a running worker first (q q: at once)"),
-    ("c, Escape", "cancel the generation after the present step"),
+    ("i", "to the prompt; Enter draws it, or queues it while one is drawn"),
+    ("↑ ↓ in the box", "prompts typed before; Esc gives the letter keys back"),
+    ("o", "options: size, steps, guidance, seed, batch, model, negative prompt"),
+    ("s", "settings: every knob, and why a value cannot be used here"),
+    ("g", "gallery of what was made"),
+    ("j", "to the jobs: x removes, K and J move, Enter takes one up again"),
+    ("c", "cancel the generation after the present step (c c: at once)"),
     ("p", "picture or panels, where there is no room for both"),
     ("n", "next picture of the batch"),
-    ("↑ ↓ PgUp PgDn", "scroll the log"),
-    ("Ctrl+P", "command palette: themes, screenshot, ..."),
+    ("q", "quit; stops a running worker first (q q: at once)"),
+    ("PgUp PgDn", "scroll the log"),
+    ("Ctrl+P", "command palette: themes, unload the model, screenshot, ..."),
     ("?", "this help"),
 )
 _MEANINGS = (
@@ -35,7 +41,7 @@ class HelpOverlay(ModalScreen[None]):
     """Lies over the screen, which goes on below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q,f1", "dismiss", "close", key_display="Esc")
+        Binding("escape,question_mark,q", "dismiss", "close", key_display="Esc")
     ]
 
     def compose(self) -> ComposeResult:

@@ -27,7 +27,7 @@ from tuner.dryrun.stages import stage_of
 from tuner.dryrun.weights import component_of, layers_of, tensors_of
 from tuner.knobs import apply_settings
 from tuner.settings import Settings
-from tuner.worker.build import describe, torch_dtype
+from tuner.worker.build import describe, dtypes_of
 
 # Backends by whatever name compute without the matrix of scores, as PyTorch's own fused attention does.
 _PLAIN_ATTENTION = ("sdpa", "sliced")
@@ -45,7 +45,7 @@ class DryRun:
     def __init__(self, folder: Path, settings: Settings) -> None:
         """Raises ComponentFailed where a part cannot be built from its configuration."""
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
-        self._pipe = fake_pipeline(folder, torch_dtype(settings.precision), self._mode)
+        self._pipe = fake_pipeline(folder, dtypes_of(settings), self._mode)
         self._settings = settings
         self._info = describe(self._pipe)
         self._memo: dict[Any, tuple[Call, Any]] = {}

@@ -15,13 +15,16 @@ from tuner.worker.build import cast_buffers
 from tuner.worker.noise import kept_in_float32, named_places
 
 
-def fake_pipeline(folder: Path, dtype: torch.dtype, mode: FakeTensorMode) -> Any:
-    """The pipeline of that folder with fake weights in ``dtype``; scheduler and tokenizers are real.
+def fake_pipeline(folder: Path, dtypes: Callable[[str], torch.dtype], mode: FakeTensorMode) -> Any:
+    """The pipeline of that folder with fake weights; scheduler and tokenizers are real.
+
+    ``dtypes`` gives the type of a component's weights by its name.
 
     Raises ComponentFailed.
     """
 
-    def finish(_name: str, model: Any) -> None:
+    def finish(name: str, model: Any) -> None:
+        dtype = dtypes(name)
         _fake_parameters(model, dtype, mode)
         cast_buffers(model, dtype)
         for module in model.modules():

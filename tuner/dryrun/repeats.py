@@ -16,6 +16,7 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from tuner.dryrun.ledger import Ledger, Work
+from tuner.replacing import replace_attribute
 
 # Where a layer stands among its equals, which changes nothing.
 _PLACES = ("layer_idx", "layer_index", "block_idx")
@@ -54,14 +55,11 @@ class _Done:
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Within: the object has this attribute instead of its class's, or of its own."""
-    own = vars(owner).get(name)
-    setattr(owner, name, value)
+    undo = replace_attribute(owner, name, value)
     try:
         yield
     finally:
-        delattr(owner, name)
-        if own is not None:
-            setattr(owner, name, own)
+        undo()
 
 
 def repeat_blocks(model: Any, ledger: Ledger, stack: ExitStack) -> None:

@@ -12,6 +12,7 @@ from doctor.errors import UsageError
 from tuner.knobs import (
     attention,
     compiler,
+    component_precision,
     cuda_math,
     fused_qkv,
     memory_format,
@@ -26,6 +27,9 @@ from tuner.settings import Settings
 from tuner.target import Target
 
 KNOBS: tuple[Knob, ...] = (
+    # Before precision, which leaves alone what has one of its own.
+    component_precision.VAE,
+    component_precision.TEXT,
     precision.KNOB,
     threads.KNOB,
     cuda_math.TF32,
@@ -100,6 +104,11 @@ def apply_in_place(pipe: Any, before: Settings, after: Settings, device: str) ->
     changed = after.differences(before)
     remarks = (item.apply(pipe, changed[item.name], device) for item in KNOBS if item.name in changed)
     return tuple(remark for remark in remarks if remark)
+
+
+def late_remarks(pipe: Any) -> tuple[str, ...]:
+    """What turned out only while the pipeline ran, of all knobs."""
+    return tuple(remark for item in KNOBS for remark in item.late(pipe))
 
 
 def read_setup(pipe: Any) -> dict[str, str]:

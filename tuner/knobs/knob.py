@@ -21,6 +21,10 @@ def _nothing(_pipe: Any, _value: Value, _device: str) -> str | None:
     return None
 
 
+def _silent(_pipe: Any) -> tuple[str, ...]:
+    return ()
+
+
 def _never(_value: Value, _settings: Settings, _target: Target) -> str | None:
     return None
 
@@ -47,6 +51,8 @@ class Knob:
     """Whether a pipeline in use can be turned to a more frugal value, though not back: when memory ran out."""
     candidates: Callable[[Target, int], tuple[Value, ...]]
     """Values worth measuring on this device for a batch of that many pictures, the most promising first."""
+    mends: tuple[Value, ...] = ()
+    """Values that may mend a picture which the other settings spoil (black, NaN); tried only then."""
     refusal: Callable[[Value, Settings, Target], str | None] = _never
     """Why a value cannot be used on this device or beside the other settings; None if it can."""
     apply: Callable[[Any, Value, str], str | None] = _nothing
@@ -54,5 +60,7 @@ class Knob:
 
     Raises what diffusers raises; ValueError if the model cannot do it.
     """
+    late: Callable[[Any], tuple[str, ...]] = _silent
+    """Remarks on what turned out only while the pipeline ran."""
     read: Callable[[Any], str]
     """Reads back from a pipeline what is really in force."""

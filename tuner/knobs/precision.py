@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.component_precision import has_own_precision
 from tuner.knobs.knob import Knob, Value
 from tuner.settings import Settings
 from tuner.target import Target
@@ -32,7 +33,7 @@ def _apply(pipe: Any, value: Value, _device: str) -> str | None:
     for part in pipe.components.values():
         if not isinstance(part, torch.nn.Module) or getattr(part, "dtype", wanted) == wanted:
             continue
-        if getattr(part, "is_quantized", False):
+        if getattr(part, "is_quantized", False) or has_own_precision(part):
             continue
         part.to(wanted)
         # What overflows in half precision is named by the model's class, and loading leaves it in float32 too.
