@@ -79,19 +79,20 @@ def _remarks(report: PlanReport) -> list[str]:
 def as_table(report: PlanReport) -> str:
     """The text of ``sdoctor plan``: verdict first, then stages and rungs."""
     first = report.rows[0]
+    width = max(len("settings"), *(len(row.settings.text()) for row in report.rows)) + 1
     lines = [
         f"{report.model} on {report.device.name}, {gib(report.device.usable_bytes)} to use (predicted, not measured)",
         "",
         _verdict(first, report),
         "",
         f"At {first.width}x{first.height}, batch {first.batch}, {_steps(first, report)}:",
-        f"  {'settings':<44}{'encode':>10}{'denoise':>10}{'decode':>10}{'device':>11}{'s/image':>9}  fits",
+        f"  {'settings':<{width}}{'encode':>10}{'denoise':>10}{'decode':>10}{'device':>11}{'s/image':>9}  fits",
     ]
     for row in report.rows:
         peaks = {stage.name: gib(stage.peak_bytes) for stage in row.stages}
         cells = "".join(f"{peaks.get(name, '-'):>10}" for name in ("encode", "denoise", "decode"))
         lines.append(
-            f"  {row.settings.text():<44}{cells}{gib(row.peak_device_bytes):>11}"
+            f"  {row.settings.text():<{width}}{cells}{gib(row.peak_device_bytes):>11}"
             f"{_seconds(row.seconds_per_image_estimate):>9}  {'yes' if row.fits else 'no'}"
         )
     lines.append("  (s/image is an estimate; device is what the driver would show)")

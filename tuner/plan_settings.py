@@ -11,7 +11,7 @@ from tuner.plan_weights import WEIGHTS
 from tuner.settings import Settings, setting_names
 from tuner.target import Target
 
-_PACKAGES = ("accelerate", "xformers", "triton", *PACKAGES.values())
+_PACKAGES = ("accelerate", "xformers", "triton", "openvino", *PACKAGES.values())
 
 
 def check_settings(settings: Settings, target: Target) -> None:
@@ -20,9 +20,7 @@ def check_settings(settings: Settings, target: Target) -> None:
     if not reasons:
         # A plan may ask about packages that are not installed; for the rest the knobs' own reasons hold.
         equipped = replace(target, packages=(*target.packages, *_PACKAGES))
-        # Foretold as if it were not there, so that it can be left out of what the knobs are asked.
-        compiler = "none" if settings.compile == "openvino" and target.is_cpu else settings.compile
-        plain = settings.but(compile=compiler, weights="native")
+        plain = settings.but(weights="native")
         reasons = [*refusals(plain, equipped), *_quantised_where_it_cannot_be(settings, target)]
     if reasons:
         raise UsageError("; ".join(reasons) + ".")

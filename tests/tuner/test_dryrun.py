@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from tuner.dryrun import engine
 from tuner.dryrun.client import Oracle, Refused
 from tuner.dryrun.engine import DryRun
-from tuner.dryrun.ledger import Ledger
+from tuner.dryrun.ledger import Ledger, Work
+from tuner.dryrun.repeats import repeat_blocks
 from tuner.dryrun.rows import CONVOLUTION, ENTER, LEAVE, RELEASE, Answer, Ask, Call
 from tuner.dryrun.stages import stage_of
 from tuner.dryrun.weights import layers_of
@@ -98,13 +101,55 @@ def test_the_live_bytes_are_those_of_the_real_decoder(real) -> None:
         real.vae.decode(latents)
     call = stage(ask(size=32 * real.vae_scale_factor), "decode")
     assert live_peak(call.events) == pytest.approx(live_peak(tuple(ledger.events)), rel=0.001)
-    assert sum(size == CONVOLUTION for size, _ in call.events) == len(call.convolutions) > 0
+    ran = [call.convolutions[number] for size, number in call.events if size == CONVOLUTION]
+    assert ran == [ledger.convolutions[number] for size, number in ledger.events if size == CONVOLUTION]
+    assert set(ran) == set(call.convolutions)
 
 
 def test_guidance_doubles_the_batch_of_the_denoiser() -> None:
     one, two = ask(guidance=False), ask(guidance=True)
     assert stage(two, "denoise").flops == pytest.approx(2 * stage(one, "denoise").flops, rel=0.01)
     assert stage(two, "decode") == stage(one, "decode")
+
+
+@pytest.mark.parametrize("name", ["sdxl", "flux", "pixart-sigma"])
+def test_blocks_that_are_run_once_take_what_each_of_them_takes(
+    tmp_path: Path, monkeypatch, name: str
+) -> None:
+    folder = write_mini(tmp_path / name, name)
+    short = ask(folder, precision="bf16", weights="int8")
+    ran: list[object] = []
+    monkeypatch.setattr(engine, "repeat_blocks", lambda *arguments: ran.append(arguments))
+    assert ask(folder, precision="bf16", weights="int8") == short
+    assert ran
+
+
+def test_a_block_that_keeps_something_is_run_every_time() -> None:
+    class Keeping(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept, self.runs = [], 0
+
+        def forward(self, source: torch.Tensor, keep: bool) -> torch.Tensor:
+            self.runs += 1
+            if keep:
+                self.kept.append(source * 2)
+            return source + 1
+
+    blocks = torch.nn.ModuleList([Keeping(), Keeping(), Keeping()])
+    for keep, runs in ((False, [1, 0, 0]), (True, [1, 1, 1])):
+        ledger = Ledger()
+        with ExitStack() as stack:
+            repeat_blocks(torch.nn.ModuleDict({"blocks": blocks}), ledger, stack)
+            stack.enter_context(FakeTensorMode())
+            stack.enter_context(ledger)
+            out = torch.zeros(4, 64)
+            for block in blocks:
+                out = block(out, keep)
+        assert [block.runs for block in blocks] == runs
+        assert live_peak(tuple(ledger.events)) == (2 + 3 * keep) * 4 * 64 * 4
+        for block in blocks:
+            block.runs = 0
 
 
 def test_whole_numbers_stay_known_where_a_model_asks_for_them() -> None:
@@ -234,11 +279,20 @@ def test_the_ledger_writes_down_each_storage_once_and_its_end() -> None:
     assert ledger.events == [(400, 1), (516, 2), (RELEASE, 1), (RELEASE, 2)]
 
 
-def test_repeated_work_leaves_nothing_allocated() -> None:
+def test_repeated_work_leaves_nothing_allocated_but_what_is_kept() -> None:
+    work = Work(((400, 7), (CONVOLUTION, 0), (516, 8), (RELEASE, 7), (RELEASE, 3)), 10, 20)
+    assert work.left_allocated() == {8}
     ledger = Ledger()
-    ledger.repeat(([(400, 7), (CONVOLUTION, 0), (516, 8), (RELEASE, 7), (RELEASE, 3)], 10, 20))
+    ledger.repeat(work, {})
     assert ledger.events == [(400, 1), (CONVOLUTION, 0), (516, 2), (RELEASE, 1), (RELEASE, 2)]
     assert (ledger.flops, ledger.moved) == (10, 20)
+    with ledger, ledger.silent():
+        kept = torch.empty(129)
+    ledger.repeat(work, {8: kept})
+    assert ledger.events[5:] == [(400, 3), (CONVOLUTION, 0), (516, 4), (RELEASE, 3)]
+    assert ledger.number_of(kept) == 4
+    del kept
+    assert ledger.events[-1] == (RELEASE, 4)
 
 
 @pytest.fixture(scope="module")

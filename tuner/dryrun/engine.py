@@ -21,11 +21,11 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from tuner.dryrun.fakes import conversions_replace, fake_pipeline
 from tuner.dryrun.ledger import Ledger
+from tuner.dryrun.repeats import repeat_blocks, repeat_calls, replaced
 from tuner.dryrun.rows import ENTER, LEAVE, Answer, Ask, Call, Layer
 from tuner.dryrun.stages import stage_of
 from tuner.dryrun.weights import component_of, layers_of, tensors_of
 from tuner.knobs import apply_settings
-from tuner.replacing import replace_attribute
 from tuner.settings import Settings
 from tuner.worker.build import describe, dtypes_of
 
@@ -150,7 +150,7 @@ class _Calls:
                 if isinstance(model, torch.nn.Module):
                     entry = "decode" if stage_of(name) == "decode" else "forward"
                     body = getattr(model, entry)
-                    stack.enter_context(_replaced(model, entry, self._entry(name, body)))
+                    stack.enter_context(replaced(model, entry, self._entry(name, body)))
             yield
 
     def _entry(self, name: str, body: Callable[..., Any]) -> Callable[..., Any]:
@@ -188,6 +188,7 @@ class _Calls:
 
         fake_args, fake_kwargs = tree_map(to_fake, (args, kwargs))
         with ExitStack() as stack:
+            repeat_blocks(model, ledger, stack)
             if stage_of(name) == "decode":
                 _shorten_tiles(model, ledger, stack)
             layers = _followed(list(layers_of(name, model, self._settings.weights)), ledger, stack)
@@ -199,7 +200,7 @@ class _Calls:
             # Asked at every call: SDXL's pipeline makes its VAE float32 just before it decodes.
             component=component_of(name, model, self._settings.weights),
             events=tuple(ledger.events),
-            convolutions=tuple(ledger.convolutions),
+            convolutions=ledger.convolutions,
             layers=tuple(layers),
             flops=ledger.flops,
             moved_bytes=ledger.moved,
@@ -234,29 +235,10 @@ def _shorten_tiles(model: Any, ledger: Ledger, stack: ExitStack) -> None:
     """Within the stack: tiles of one shape are computed once, and seams blended on one line."""
     decoder = getattr(model, "decoder", None)
     if decoder is not None:
-        stack.enter_context(_replaced(decoder, "forward", _once(decoder.forward, ledger)))
+        repeat_calls(decoder, ledger, stack)
     for blend in ("blend_v", "blend_h"):
         if hasattr(model, blend):
-            stack.enter_context(_replaced(model, blend, _one_line(getattr(model, blend), ledger)))
-
-
-def _once(body: Callable[..., Any], ledger: Ledger) -> Callable[..., Any]:
-    """Runs the body once per shape of its input; tiles of the same shape cost the same again."""
-    seen: dict[Any, tuple[Any, torch.Size, torch.dtype]] = {}
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        key = _shapes((args, kwargs))
-        if key in seen:
-            work, shape, dtype = seen[key]
-            ledger.repeat(work)
-            return torch.empty(shape, dtype=dtype)
-        mark = ledger.mark()
-        out = body(*args, **kwargs)
-        if isinstance(out, torch.Tensor):
-            seen[key] = (ledger.since(mark), out.shape, out.dtype)
-        return out
-
-    return call
+            stack.enter_context(replaced(model, blend, _one_line(getattr(model, blend), ledger)))
 
 
 def _one_line(blend: Callable[[Any, Any, int], Any], ledger: Ledger) -> Callable[[Any, Any, int], Any]:
@@ -265,9 +247,9 @@ def _one_line(blend: Callable[[Any, Any, int], Any], ledger: Ledger) -> Callable
     def call(first: Any, second: Any, extent: int) -> Any:
         mark = ledger.mark()
         out = blend(first, second, min(extent, 1))
-        _, flops, moved = ledger.since(mark)
-        ledger.flops += flops * max(0, extent - 1)
-        ledger.moved += moved * max(0, extent - 1)
+        work = ledger.since(mark)
+        ledger.flops += work.flops * max(0, extent - 1)
+        ledger.moved += work.moved * max(0, extent - 1)
         return out
 
     return call
@@ -288,12 +270,3 @@ def _to_meta(leaf: Any) -> Any:
 
 def _to_zeros(leaf: Any) -> Any:
     return torch.zeros(leaf.shape, dtype=leaf.dtype) if isinstance(leaf, torch.Tensor) else leaf
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    undo = replace_attribute(owner, name, value)
-    try:
-        yield
-    finally:
-        undo()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,19 +22,34 @@ _CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten._convolution)
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A piece of what a ledger wrote down."""
+
+    events: tuple[tuple[int, int], ...]
+    flops: int
+    moved: int
+
+    def left_allocated(self) -> set[int]:
+        """Allocations of this piece that did not end in it."""
+        made = {number for size, number in self.events if size > 0}
+        return made - {number for size, number in self.events if size == RELEASE}
+
+
 class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not followed
     """Entered inside a fake mode. Weights are left out; see ``rows.Call`` for the form of ``events``."""
 
     def __init__(self) -> None:
         super().__init__()
         self.events: list[tuple[int, int]] = []
-        self.convolutions: list[Convolution] = []
+        self._convolutions: dict[Convolution, int] = {}
         self.flops = 0
         """Of matrix products, convolutions and attention, a multiply-add counted as two, as FlopCounterMode does."""
         self.moved = 0
         """Inputs and outputs of every operation that is no view, in bytes: as if nothing stayed in a cache."""
         self._numbers = 0
         self._known: dict[int, Any] = {}
+        self._silent = False
         self._values: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
     def ignore(self, tensors: Iterable[torch.Tensor]) -> None:
@@ -49,8 +66,26 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         if key in self._known or not storage.nbytes():
             return
         number = self._take(storage.nbytes())
-        self._known[key] = None
-        weakref.finalize(storage, self._free, key, number)
+        self._hold(storage, number)
+
+    def _hold(self, storage: Any, number: int) -> None:
+        """From now on the allocation lives as long as the storage."""
+        self._known[storage._cdata] = number
+        weakref.finalize(storage, self._free, storage._cdata, number)
+
+    def number_of(self, tensor: torch.Tensor) -> int | None:
+        """The allocation that holds it; None if it is not counted."""
+        number = self._known.get(tensor.untyped_storage()._cdata)
+        return number if isinstance(number, int) else None
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Within: nothing is written down. For making the tensors of ``repeat``."""
+        self._silent = True
+        try:
+            yield
+        finally:
+            self._silent = False
 
     def _take(self, size: int) -> int:
         self._numbers += 1
@@ -61,29 +96,38 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         del self._known[key]
         self.events.append((RELEASE, number))
 
+    @property
+    def convolutions(self) -> tuple[Convolution, ...]:
+        """Those that differ, as the events number them."""
+        return tuple(self._convolutions)
+
     def mark(self) -> tuple[int, int, int]:
         """Where a piece of work begins; hand it to ``since``."""
         return len(self.events), self.flops, self.moved
 
-    def since(self, mark: tuple[int, int, int]) -> tuple[list[tuple[int, int]], int, int]:
-        """(events, operations, bytes moved) of the work since ``mark``."""
+    def since(self, mark: tuple[int, int, int]) -> Work:
+        """The work since ``mark``."""
         start, flops, moved = mark
-        return self.events[start:], self.flops - flops, self.moved - moved
+        return Work(tuple(self.events[start:]), self.flops - flops, self.moved - moved)
 
-    def repeat(self, work: tuple[list[tuple[int, int]], int, int]) -> None:
-        """Write down once more what was done before; what it left allocated is released at its end."""
-        events, flops, moved = work
+    def repeat(self, work: Work, kept: Mapping[int, torch.Tensor]) -> None:
+        """Write down once more what was done before.
+
+        ``kept`` says which new tensor lives in which of its allocations; others are released at its end.
+        """
         renamed: dict[int, int] = {}
-        for size, number in events:
+        for size, number in work.events:
             if size < RELEASE:
                 self.events.append((size, number))
             elif size != RELEASE:
                 renamed[number] = self._take(size)
             elif number in renamed:
                 self.events.append((RELEASE, renamed.pop(number)))
+        for number, tensor in kept.items():
+            self._hold(tensor.untyped_storage(), renamed.pop(number))
         self.events.extend((RELEASE, number) for number in renamed.values())
-        self.flops += flops
-        self.moved += moved
+        self.flops += work.flops
+        self.moved += work.moved
 
     def know(self, fake: torch.Tensor, value: torch.Tensor) -> None:
         """Remember what is in a tensor of whole numbers, such as the mask of a prompt, as far as others follow from it.
@@ -112,6 +156,8 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
             with _disable_current_modes():
                 return self._values[args[0]].item()
         out = func(*args, **kwargs)
+        if self._silent:
+            return out
         outputs = [leaf for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor)]
         for tensor in outputs:
             self.count(tensor)
@@ -139,8 +185,8 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
             element_bytes=source.element_size(),
             three_by_three=tuple(weight.shape[2:]) == (3, 3) and set(stride) == {1},
         )
-        self.events.append((CONVOLUTION, len(self.convolutions)))
-        self.convolutions.append(found)
+        number = self._convolutions.setdefault(found, len(self._convolutions))
+        self.events.append((CONVOLUTION, number))
 
 
 def _is_tensor(leaf: Any) -> bool:
