@@ -25,7 +25,6 @@ _PARSER_INTERRUPTED = 130
 
 app = typer.Typer(
     name="sdoctor",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -48,13 +47,28 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001  (its callback answers)
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options before the command."""
+    """Without a command, on a terminal: the screens of sdoctor; elsewhere this help."""
+    if context.invoked_subcommand is None:
+        _open(context)
+
+
+def _open(context: typer.Context) -> None:
+    from tui.progress import is_fancy
+
+    if not (is_fancy(sys.stdout) and sys.stdin.isatty()):
+        typer.echo(context.get_help())
+        # What typer itself does where a command is missing.
+        raise typer.Exit(EXIT_USAGE)
+    from tui.shell import run_shell
+
+    run_shell()
 
 
 def main() -> None:

@@ -11,6 +11,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+Table = tuple[str, tuple[tuple[str, str], ...]]
+"""A heading with rows of a name and its words."""
+
 _KEYS = (
     ("i", "to the prompt; Enter draws it, or queues it while one is drawn"),
     ("↑ ↓ in the box", "prompts typed before; Esc gives the letter keys back"),
@@ -36,6 +39,8 @@ _MEANINGS = (
     ("unknown, ?", "could not be read; it is never shown as zero"),
 )
 
+_GENERATE = (("Keys", _KEYS), ("Figures", _MEANINGS))
+
 
 class HelpOverlay(ModalScreen[None]):
     """Lies over the screen, which goes on below."""
@@ -44,16 +49,25 @@ class HelpOverlay(ModalScreen[None]):
         Binding("escape,question_mark,q", "dismiss", "close", key_display="Esc")
     ]
 
+    def __init__(self, tables: tuple[Table, ...] = _GENERATE) -> None:
+        """``tables``: what the present screen explains. An app with places adds the keys that go to them."""
+        super().__init__()
+        self._tables = tables
+
     def compose(self) -> ComposeResult:
         """One box in the middle."""
+        tables = (*self._tables, *getattr(self.app, "help_tables", ()))
         with VerticalScroll(id="help") as box:
             box.border_title = "help"
             box.border_subtitle = "Esc closes"
             yield Static(
-                Content("\n").join([*_table("Keys", _KEYS), Content(""), *_table("Figures", _MEANINGS)])
+                Content("\n").join(
+                    line for number, table in enumerate(tables) for line in _table(*table, gap=number > 0)
+                )
             )
 
 
-def _table(title: str, rows: tuple[tuple[str, str], ...]) -> list[Content]:
-    lines = [Content.assemble((title, "bold $text-accent"))]
+def _table(title: str, rows: tuple[tuple[str, str], ...], *, gap: bool) -> list[Content]:
+    lines = [Content("")] if gap else []
+    lines.append(Content.assemble((title, "bold $text-accent")))
     return lines + [Content.assemble((f"  {name:<15}", "bold"), words) for name, words in rows]
