@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from tui.situation import Situation
     from tuner.events import Loaded
     from tuner.lab import Lab
+    from tuner.settings import Settings
     from tuner.strategy.goal import Goal, Objective
     from tuner.study import Result
+    from tuner.target import Target
 
 
 def tune(
@@ -56,6 +58,12 @@ def tune(
         int | None,
         typer.Option("--max-batch", min=2, max=64, help="Also the largest batch at --size, up to this many."),
     ] = None,
+    low_memory: Annotated[
+        bool,
+        typer.Option(
+            "--low-memory", help="Only settings of little memory: slower, but larger models and pictures run."
+        ),
+    ] = False,
     lossy: Annotated[
         bool, typer.Option("--lossy", help="Settings that change the picture beyond rounding may win.")
     ] = False,
@@ -107,7 +115,10 @@ def tune(
         max_batch=max_batch,
         lossy=lossy,
         run_limit=run_limit,
+        low_memory=low_memory,
     )
+    if low_memory:
+        say(_low_memory_note(situation))
     notebook = open_notebook(question, situation.fingerprint, situation.budget, resume=resume, say=say)
     situation = replace(situation, budget=notebook.budget)
     bench = Bench(
@@ -125,11 +136,13 @@ def tune(
         gate_of(notebook) as gate,
         Lab(bench, show.event, gate=gate) as lab,
     ):
-        loaded = _first_load(lab, situation)
+        loaded = _first_load(lab, situation, low_memory=low_memory)
         bounds = _goal(situation, loaded, size, steps, batch, step, max_size, run_limit)
         bounds = replace(
             bounds,
             objective=wanted.objective,
+            first_guess=_first_guess(situation.target, low_memory=low_memory),
+            low_memory=low_memory,
             shapes=wanted.shapes,
             lossy=lossy,
             slow=slow,
@@ -192,7 +205,26 @@ def _wanted(goal: str, aspects: list[str], *, all_aspects: bool) -> _Wanted:
     return _Wanted(objective, tuple(dict.fromkeys(named)) or ((1, 1),))
 
 
-def _first_load(lab: Lab, situation: Situation) -> Loaded:
+def _low_memory_note(situation: Situation) -> str:
+    if situation.target.is_cpu:
+        return (
+            "Low memory: without a GPU there is nothing to move out of the way, so only settings that decode the "
+            "picture in tiles are compared: slower, but larger pictures run."
+        )
+    return (
+        "Low memory: only settings that keep parts of the model in host memory and decode the picture in tiles "
+        "are compared: slower, but larger models run."
+    )
+
+
+def _first_guess(target: Target, *, low_memory: bool) -> Settings:
+    from tuner.knobs import default_settings, low_memory_settings
+
+    usual = default_settings(target)
+    return low_memory_settings(usual, target) if low_memory else usual
+
+
+def _first_load(lab: Lab, situation: Situation, *, low_memory: bool) -> Loaded:
     """Load the model with the first settings that fit, to learn its sizes. Raises NotInOrder if none does."""
     from doctor.errors import NotInOrder
     from doctor.sizes import gib
@@ -206,7 +238,7 @@ def _first_load(lab: Lab, situation: Situation) -> Loaded:
     guess = default_settings(target)
     frugal = low_memory_settings(guess, target)
     refuse_what_cannot_fit(situation, frugal)
-    tried = [Settings(), guess, frugal]
+    tried = [frugal] if low_memory else [Settings(), guess, frugal]
     answer = None
     for settings in dict.fromkeys(tried):
         answer = lab.load(settings)
@@ -233,7 +265,6 @@ def _goal(
     """The bounds of the study. Raises UsageError for sizes that the pipeline cannot make."""
     from doctor.errors import UsageError
     from doctor.sizes import parse_size
-    from tuner.knobs import default_settings
     from tuner.settings import Settings
     from tuner.strategy.goal import Goal
 
@@ -254,7 +285,7 @@ def _goal(
         steps=steps,
         batch=batch,
         baseline=Settings(),
-        first_guess=default_settings(situation.target),
+        first_guess=_first_guess(situation.target, low_memory=False),
         step=step,
         max_size=max_size,
         run_limit=run_limit,
