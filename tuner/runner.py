@@ -95,7 +95,7 @@ class Worker:
         )
         self._reader.start()
         self._process = started.result()
-        self._guard = guard(self._end)
+        self._guard = guard(self.abandon)
         self.ready: Ready | None = None
         self.usable = True
 
@@ -235,7 +235,7 @@ class Worker:
             "that it does not swap."
         )
 
-    def _end(self) -> None:
+    def abandon(self) -> None:
         """Send the signal that nothing survives; the reader then sees the pipe close. Any thread may call it."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
@@ -252,7 +252,7 @@ class Worker:
     def kill(self) -> None:
         """End the process now and wait until it is gone, so that its memory is back."""
         self.usable = False
-        self._end()
+        self.abandon()
         self._process.wait()
         self._guard.stop()
 
