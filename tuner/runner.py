@@ -53,7 +53,7 @@ _TICK_SECONDS = 0.5
 _SPINS = "1000"
 """How often an idle thread of libgomp looks before it sleeps (GOMP_SPINCOUNT; GCC's libgomp manual). Its default of
 300,000 and more lets threads that wait burn the cores that the others wait for as soon as any other program runs: pictures
-that take 0.7 s alone took 3 to 16 s beside one (docs/performance.md). It is read when torch is loaded, so it belongs here."""
+that take 0.7 s alone took 3 to 16 s beside one (docs/performance.md). libgomp reads it when torch is loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
