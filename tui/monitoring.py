@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from doctor.errors import NotInOrder, UsageError
-from doctor.telemetry.recording import Recorder, encode_sample, intervals, read_recording
+from doctor.telemetry.recording import Recorder, Recording, encode_sample, intervals, read_recording
 from doctor.telemetry.sample import Sample
 from doctor.verdicts import judge, recent
 from doctor.verdicts.verdict import Verdict
@@ -36,10 +38,15 @@ class Asked:
     replay: Path | None = None
     speed: float = 1.0
     """How much faster a recording is played; 0 for without any pause."""
+    on_screen: bool = False
+    """The screen instead of lines."""
 
 
 def monitor(asked: Asked) -> None:
-    """Print samples until Ctrl-C, the end of the watched process, or the end of the recording."""
+    """Show samples until Ctrl-C, the end of the watched process, or the end of the recording."""
+    if asked.on_screen:
+        _on_screen(asked)
+        return
     shown: Shown = as_json if asked.as_json else line_of
     if asked.replay is not None:
         _replay(asked, asked.replay, shown)
@@ -55,11 +62,7 @@ def monitor(asked: Asked) -> None:
     if asked.record is None:
         _follow(samples_now, shown, None)
         return
-    try:
-        file = asked.record.open("wb")
-    except OSError as error:
-        raise UsageError(f"The recording {asked.record} cannot be written: {error.strerror}.") from None
-    with file:
+    with _opened(asked.record) as file:
         recorder = Recorder(file, asked.interval, asked.pid)
         try:
             _follow(samples_now, shown, recorder)
@@ -67,6 +70,30 @@ def monitor(asked: Asked) -> None:
             if isinstance(error, BrokenPipeError):
                 raise
             raise NotInOrder(f"The recording {asked.record} broke off: {error.strerror}.") from None
+
+
+def _on_screen(asked: Asked) -> None:
+    from tui.monitor_app import run_screen
+    from tui.monitor_feed import LiveFeed
+    from tui.screens.monitor import MonitorScreen
+
+    if asked.replay is not None:
+        run_screen(MonitorScreen(recording=_read(asked.replay), speed=asked.speed))
+        return
+    if asked.pid is not None:
+        _must_exist(asked.pid)
+    with ExitStack() as stack:
+        recorder = None
+        if asked.record is not None:
+            recorder = Recorder(stack.enter_context(_opened(asked.record)), asked.interval, asked.pid)
+        run_screen(MonitorScreen(LiveFeed(asked.pid, asked.interval, recorder)))
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise UsageError(f"The recording {path} cannot be written: {error.strerror}.") from None
 
 
 def live(pid: int | None, pause: Callable[[int], float], count: int | None = None) -> Iterator[Sample]:
@@ -121,9 +148,7 @@ def _follow(samples: Iterator[Sample], shown: Shown, recorder: Recorder | None) 
 
 
 def _replay(asked: Asked, path: Path, shown: Shown) -> None:
-    recording = read_recording(path)
-    if recording.torn:
-        print("sdoctor: The last line of the recording is cut off and was left out.", file=sys.stderr)  # noqa: T201
+    recording = _read(path)
 
     def paced() -> Iterator[Sample]:
         for wait, sample in zip(intervals(recording.samples), recording.samples, strict=True):
@@ -135,6 +160,13 @@ def _replay(asked: Asked, path: Path, shown: Shown) -> None:
         _print((as_json if asked.as_json else table_of)(recording.samples[-1], judge(recording.samples)))
         return
     _follow(paced(), shown, None)
+
+
+def _read(path: Path) -> Recording:
+    recording = read_recording(path)
+    if recording.torn:
+        print("sdoctor: The last line of the recording is cut off and was left out.", file=sys.stderr)  # noqa: T201
+    return recording
 
 
 def _must_exist(pid: int) -> None:

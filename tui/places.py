@@ -44,9 +44,9 @@ def _generate() -> Screen[Any]:
 
 
 def _monitor() -> Screen[Any]:
-    from tui.screens.readings import ReadingsScreen
+    from tui.screens.monitor import MonitorScreen
 
-    return ReadingsScreen()
+    return MonitorScreen()
 
 
 def _tune() -> Screen[Any]:

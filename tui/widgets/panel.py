@@ -13,6 +13,7 @@ from tui.widgets.readings import Reading
 
 _GOOD_PLOT_ROWS = 2
 _MIN_TEXT_ROWS = 2
+_MARK = "┊"
 
 
 class Panel(Widget):
@@ -57,5 +58,15 @@ class Panel(Widget):
             return ()
         if self._plotted is None or self._plotted[0] != (width, rows):
             lines = plot(reading.fill, reading.contour, width, rows, reading.ceiling)
-            self._plotted = (width, rows), lines
+            self._plotted = (width, rows), marked(lines, reading.marks)
         return self._plotted[1]
+
+
+def marked(lines: tuple[str, ...], marks: tuple[int, ...]) -> tuple[str, ...]:
+    """A line down a plot for each mark, where the plot leaves room. A cell holds two readings."""
+    width = len(lines[0]) if lines else 0
+    columns = {width - 1 - mark // 2 for mark in marks if mark // 2 < width}
+    return tuple(
+        "".join(_MARK if cell == " " and at in columns else cell for at, cell in enumerate(line))
+        for line in lines
+    )

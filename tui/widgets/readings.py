@@ -28,6 +28,8 @@ class Reading:
     ceiling: float
     """Value at the top of the plot; its bottom is zero."""
     ceiling_text: str
+    marks: tuple[int, ...] = ()
+    """Where something happened: readings before the newest one."""
 
 
 def memory_reading(view: View) -> Reading:
