@@ -15,7 +15,7 @@ _HOTTEST = 100.0
 """Degrees at the top of a plot of temperatures: cards shut down between 90 and 105."""
 
 
-def cards(sample: Sample, scope: Scope) -> list[tuple[str, Reading]]:
+def card_readings(sample: Sample, scope: Scope) -> list[tuple[str, Reading]]:
     """Two panels for each card: what it does, and what that costs; none where there is no NVIDIA driver."""
     if sample.gpus is None:
         words = f"  cannot be read: {printable(sample.gpu_error or 'unknown reason')}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from doctor.sizes import gib
 from doctor.telemetry.sample import ProcessSample, Sample
-from tui.monitor_cards import cards
+from tui.monitor_cards import card_readings
 from tui.monitor_scope import Scope, part, rate, reading_of, share
 from tui.widgets.braille import CONTOUR, FILL, bars
 from tui.widgets.readings import Reading
@@ -18,10 +18,12 @@ def readings(scope: Scope) -> tuple[tuple[str, Reading], ...]:
     sample = scope.line.sample
     if sample is None:
         return ()
-    found = [("cpu", _cpu(sample, scope)), ("ram", _ram(sample, scope))]
-    found += cards(sample, scope)
+    cards = card_readings(sample, scope)
+    # The first card and the watched process are what most people look for, and 24 lines hold few panels.
+    found = cards[:1]
     if sample.process is not None:
         found.append(("process", _process(sample, sample.process, scope)))
+    found += [("cpu", _cpu(sample, scope)), ("ram", _ram(sample, scope)), *cards[1:]]
     found += [
         ("pressure", _pressure(sample, scope)),
         ("disk", _disk(sample, scope)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from doctor.verdicts.window import LEAST_SAMPLES
 from tui.monitor_feed import Player
 from tui.process_rows import COLUMNS, Order
 from tui.timeline import Timeline
@@ -13,8 +14,8 @@ HELP = (
     (
         "Time",
         (
-            ("← →  [ ]", "one step back and forth, ten steps; a click on the line of time goes there"),
-            ("Home End", "the oldest that is kept, and the present"),
+            ("← →  [ ]", "a step back and forth, ten; or click the line of time"),
+            ("Home End", "the oldest that is kept, the present"),
             ("space", "hold, and go on; a recording: pause and play"),
             ("+ -", "less or more time in the plots"),
             ("< >", "play a recording slower or faster"),
@@ -23,13 +24,15 @@ HELP = (
     (
         "Processes",
         (
-            (". ,  r", "sort by the next column or the one before; turn round; or click a heading"),
+            (". ,", "sort by the next column, the one before; or click it"),
+            ("r", "turn the order round"),
             ("/  Esc", "filter by id, user or command; Esc takes it back"),
-            ("t", "tree"),
+            ("t", "as a tree"),
             ("↑ ↓ g G", "choose one"),
-            ("Enter", "watch it: a panel of its own, its threads judged; again: no longer"),
-            ("d", "its command line and threads"),
-            ("k F9  T K I", "send a signal (TERM, KILL, INT at once to the question); nothing without a yes"),
+            ("Enter", "watch it: its own panel, its verdict; again: no longer"),
+            ("d", "its command line and its threads"),
+            ("k  F9", "send it a signal, after a question"),
+            ("T  K  I", "the same with TERM, KILL, INT chosen"),
         ),
     ),
     (
@@ -44,14 +47,16 @@ HELP = (
     (
         "Figures",
         (
-            ("GPU busy", "share of the time in which a kernel ran; memory: in which it was read or written"),
-            ("GPU-MEM", "what a process holds on all cards, as the driver says"),
-            ("waiting", "share of the time in which some program stood still for memory, disk, CPU"),
-            ("┊ !", "an incident: a run that went wrong"),
+            ("GPU busy", "share of the time in which a kernel ran"),
+            ("GPU memory", "share of the time in which it was read or written"),
+            ("GPU-MEM", "what a process holds on all cards, by the driver"),
+            ("waiting", "time in which a program stood still for it"),
+            ("┊  !", "an incident: a run that went wrong"),
             ("unknown, ?", "could not be read; it is never shown as zero"),
         ),
     ),
 )
+"""For the overlay, which has room for 56 letters behind a key in 80 columns."""
 
 
 def title_words(line: Timeline, recorded: bool, player: Player) -> str:
@@ -85,3 +90,8 @@ def about_table(shown: int, of: int, order: Order, is_now: bool, mark: str) -> s
     by = f"by {title}{' reversed' if order.reverse else ''}{', tree' if order.tree else ''}"
     found = f", with '{printable(order.filter)}'" if order.filter else ""
     return f"{what}, {by}{found}" + (f"   ! {printable(mark)}" if mark else "")
+
+
+def verdict_missing(line: Timeline) -> str:
+    """What stands in the place of a verdict where there is none."""
+    return "looking ..." if line.head + 1 < LEAST_SAMPLES else "Nothing stands out."

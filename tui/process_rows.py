@@ -156,9 +156,13 @@ def command_of(row: ProcessRow) -> str:
     return row.command or row.name
 
 
-def columns_for(width: int) -> tuple[Column, ...]:
-    """The columns that are shown in so many cells."""
-    return tuple(column for column in COLUMNS if width >= _WIDE or not column.wide)
+def columns_for(width: int, has_cards: bool = True) -> tuple[Column, ...]:
+    """The columns that are shown in so many cells; memory of cards only where there is one."""
+    return tuple(
+        column
+        for column in COLUMNS
+        if (width >= _WIDE or not column.wide) and (has_cards or column.name != "gpu")
+    )
 
 
 def entries(rows: Sequence[ProcessRow], sample: Sample | None) -> tuple[Entry, ...]:

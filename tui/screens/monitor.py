@@ -21,8 +21,8 @@ from doctor.telemetry.sample import Sample
 from tui.monitor_feed import LiveFeed, Player, kept_incidents
 from tui.monitor_panels import readings
 from tui.monitor_scope import Scope
-from tui.monitor_words import HELP, about_table, span_words, title_words
-from tui.process_rows import COLUMNS, Entry, Order, arrange, entries, rows_of
+from tui.monitor_words import HELP, about_table, span_words, title_words, verdict_missing
+from tui.process_rows import COLUMNS, Entry, Order, arrange, columns_for, entries, rows_of
 from tui.screens.help import HelpOverlay
 from tui.screens.signalling import SignalScreen
 from tui.screens.threads import ThreadsScreen
@@ -130,6 +130,7 @@ class MonitorScreen(Screen[None]):
         """The verdict, the panels, where in time, the processes."""
         yield Static(" monitor", id="title", markup=False)
         yield VerdictLine()
+        yield Static(id="no-verdict", markup=False)
         yield VerticalScroll(id="board", can_focus=False)
         yield Scrubber(id="scrubber")
         yield Static("reading the machine ...", id="about", markup=False)
@@ -230,10 +231,16 @@ class MonitorScreen(Screen[None]):
     def _draw(self) -> None:
         if not self.is_current or self.line.sample is None:
             return
-        self.query_one(VerdictLine).show(self.line.verdicts())
+        self._draw_verdict()
         self._draw_panels()
         self._draw_table()
         self._draw_time()
+
+    def _draw_verdict(self) -> None:
+        verdicts = self.line.verdicts()
+        self.query_one(VerdictLine).show(verdicts)
+        self.query_one("#no-verdict", Static).update("" if verdicts else verdict_missing(self.line))
+        self.query_one("#no-verdict").display = not verdicts
 
     def _draw_panels(self) -> None:
         per = PER[self._per]
@@ -284,7 +291,7 @@ class MonitorScreen(Screen[None]):
             return
         rows = self._rows if self.is_now else rows_of(sample)
         shown = arrange(entries(rows, sample), self.order)
-        self.query_one(ProcessList).show(shown, self.order, self._watched)
+        self.query_one(ProcessList).show(shown, self.order, self._watched, has_cards=sample.gpus != ())
         self.query_one("#about", Static).update(
             about_table(len(shown), len(rows), self.order, self.is_now, self._mark_here())
         )
@@ -361,7 +368,11 @@ class MonitorScreen(Screen[None]):
 
     def action_sort(self, way: int) -> None:
         """By the next column, or the one before."""
-        names = [column.name for column in COLUMNS]
+        sample = self.line.sample
+        has_cards = sample is not None and sample.gpus != ()
+        names = [column.name for column in columns_for(self.size.width, has_cards)]
+        if self.order.column not in names:
+            names.insert(0, self.order.column)
         self._sort(names[(names.index(self.order.column) + way) % len(names)])
 
     def on_process_list_sort_wanted(self, event: ProcessList.SortWanted) -> None:
@@ -426,9 +437,16 @@ class MonitorScreen(Screen[None]):
         entry = self.query_one(ProcessList).chosen
         if entry is None:
             return
+        before = self._watched
         if self.feed is not None and self.is_now:
             self.feed.watch(entry.row.pid)
-        self.app.push_screen(ThreadsScreen(entry.row, lambda: self.line.sample))
+        self.app.push_screen(
+            ThreadsScreen(entry.row, lambda: self.line.sample), lambda _: self._watch_again(before)
+        )
+
+    def _watch_again(self, pid: int | None) -> None:
+        if self.feed is not None:
+            self.feed.watch(pid)
 
     def action_signal(self, name: str | None = None) -> None:
         """Choose a signal for the process under the cursor, and confirm it."""

@@ -64,14 +64,22 @@ class ProcessList(ScrollView, can_focus=True, inherit_bindings=False):
         self._order = Order()
         self._watched: int | None = None
         self._cursor: int | None = None
+        self._has_cards = True
 
     @property
     def chosen(self) -> Entry | None:
         """The process under the cursor."""
         return next((entry for entry in self.entries if entry.row.pid == self._cursor), None)
 
-    def show(self, entries: tuple[Entry, ...], order: Order, watched: int | None) -> None:
+    @property
+    def _columns(self) -> tuple[Column, ...]:
+        return columns_for(self.size.width, self._has_cards)
+
+    def show(
+        self, entries: tuple[Entry, ...], order: Order, watched: int | None, has_cards: bool = True
+    ) -> None:
         """Draw these."""
+        self._has_cards = has_cards
         place = self._place
         self.entries, self._order, self._watched = entries, order, watched
         if entries and self.chosen is None:
@@ -100,14 +108,13 @@ class ProcessList(ScrollView, can_focus=True, inherit_bindings=False):
             style = self.get_component_rich_style("processes--watched")
         if entry.row.pid == self._cursor and self.has_focus:
             style += self.get_component_rich_style("processes--cursor", partial=True)
-        columns = columns_for(width)
-        text = " ".join(_cell(column, column.text(entry)) for column in columns)
+        text = " ".join(_cell(column, column.text(entry)) for column in self._columns)
         return Strip([Segment(text, style)]).adjust_cell_length(width, style)
 
     def _heading(self, width: int) -> Strip:
         plain = self.get_component_rich_style("processes--heading")
         segments: list[Segment] = []
-        for column in columns_for(width):
+        for column in self._columns:
             title, style = column.title, plain
             if column.name == self._order.column:
                 title += _UP if column.rising != self._order.reverse else _DOWN
@@ -154,7 +161,7 @@ class ProcessList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _column_at(self, x: int) -> str | None:
         left = 0
-        for column in columns_for(self.size.width):
+        for column in self._columns:
             if column.width == 0 or x < left + column.width + 1:
                 return column.name
             left += column.width + 1
