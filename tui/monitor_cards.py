@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import wrap
 
 from doctor.sizes import gib
 from doctor.telemetry.sample import GpuSample, Sample, Throttling
@@ -13,13 +14,16 @@ from tui.widgets.words import printable
 
 _HOTTEST = 100.0
 """Degrees at the top of a plot of temperatures: cards shut down between 90 and 105."""
+_NARROWEST = 33
+"""Letters that a panel holds on a terminal of 80 columns."""
 
 
 def card_readings(sample: Sample, scope: Scope) -> list[tuple[str, Reading]]:
     """Two panels for each card: what it does, and what that costs; none where there is no NVIDIA driver."""
     if sample.gpus is None:
-        words = f"  cannot be read: {printable(sample.gpu_error or 'unknown reason')}"
-        return [("gpu", reading_of("GPU", (words,), scope, (_nothing, _nothing), top=""))]
+        words = tuple(wrap(printable(sample.gpu_error or "unknown reason"), _NARROWEST))
+        lines = ("  cannot be read:", *(f"  {line}" for line in words))
+        return [("gpu", reading_of("GPU", lines, scope, (_nothing, _nothing), top=""))]
     found = []
     for card in sample.gpus:
         found.append((f"gpu{card.index}", _card(card, scope)))

@@ -10,54 +10,6 @@ from tui.process_rows import COLUMNS, Order
 from tui.timeline import Timeline
 from tui.widgets.words import clock, printable
 
-HELP = (
-    (
-        "Time",
-        (
-            ("← →  [ ]", "a step back and forth, ten; or click the line of time"),
-            ("Home End", "the oldest that is kept, the present"),
-            ("space", "hold, and go on; a recording: pause and play"),
-            ("+ -", "less or more time in the plots"),
-            ("< >", "play a recording slower or faster"),
-        ),
-    ),
-    (
-        "Processes",
-        (
-            (". ,", "sort by the next column, the one before; or click it"),
-            ("r", "turn the order round"),
-            ("/  Esc", "filter by id, user or command; Esc takes it back"),
-            ("t", "as a tree"),
-            ("↑ ↓ g G", "choose one"),
-            ("Enter", "watch it: its own panel, its verdict; again: no longer"),
-            ("d", "its command line and its threads"),
-            ("k  F9", "send it a signal, after a question"),
-            ("T  K  I", "the same with TERM, KILL, INT chosen"),
-        ),
-    ),
-    (
-        "Screen",
-        (
-            ("v", "panels and processes, panels only, processes only"),
-            ("q", "quit"),
-            ("Ctrl+P", "command palette: themes, screenshot, ..."),
-            ("?  h", "this help"),
-        ),
-    ),
-    (
-        "Figures",
-        (
-            ("GPU busy", "share of the time in which a kernel ran"),
-            ("GPU memory", "share of the time in which it was read or written"),
-            ("GPU-MEM", "what a process holds on all cards, by the driver"),
-            ("waiting", "time in which a program stood still for it"),
-            ("┊  !", "an incident: a run that went wrong"),
-            ("unknown, ?", "could not be read; it is never shown as zero"),
-        ),
-    ),
-)
-"""For the overlay, which has room for 56 letters behind a key in 80 columns."""
-
 
 def title_words(line: Timeline, recorded: bool, player: Player) -> str:
     """Now or then, and when."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doctor.sizes import GIB, MIB
 from doctor.telemetry.processes import ProcessRow
@@ -231,24 +231,29 @@ def _tree(everything: list[Entry], wanted: set[int]) -> tuple[Entry, ...]:
         while (above := parents.get(pid)) in pids and above not in wanted:
             wanted.add(above)
             pid = above
+    shown = [entry for entry in everything if entry.row.pid in wanted]
     children: dict[int | None, list[Entry]] = {}
-    for entry in everything:
-        if entry.row.pid in wanted:
-            above = (
-                entry.row.parent if entry.row.parent in pids and entry.row.parent != entry.row.pid else None
-            )
-            children.setdefault(above, []).append(entry)
-    placed: list[Entry] = []
-    # A stack, not recursion: chains of processes may be deeper than Python's limit.
-    waiting = [(entry, "", "") for entry in reversed(children.get(None, []))]
+    for entry in shown:
+        children.setdefault(entry.row.parent if entry.row.parent in pids else None, []).append(entry)
+    placed: dict[int, Entry] = {}
+    # A list taken while numbers are given anew may hold parents in a ring: those that no root leads to begin one.
+    for root in (*children.get(None, []), *shown):
+        _place(root, children, placed)
+    return tuple(placed.values())
+
+
+def _place(root: Entry, children: dict[int | None, list[Entry]], placed: dict[int, Entry]) -> None:
+    """Add one and all below it. A stack, not recursion: chains may be deeper than Python's limit."""
+    waiting = [(root, "", "")]
     while waiting:
         entry, before, mark = waiting.pop()
-        placed.append(Entry(row=entry.row, gpu_memory=entry.gpu_memory, branch=before + mark))
-        below = children.get(entry.row.pid, [])
+        if entry.row.pid in placed:
+            continue
+        placed[entry.row.pid] = replace(entry, branch=before + mark)
+        below = [each for each in children.get(entry.row.pid, []) if each.row.pid not in placed]
         indent = before + {"": "", "├─": "│ ", "└─": "  "}[mark]
         marked = [(each, indent, "├─") for each in below[:-1]] + [(each, indent, "└─") for each in below[-1:]]
         waiting.extend(reversed(marked))
-    return tuple(placed)
 
 
 def _matches(entry: Entry, letters: str) -> bool:

@@ -9,26 +9,26 @@ from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult, SystemCommand
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
-from textual.message import Message
+from textual.binding import BindingType
+from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from doctor.telemetry.processes import ProcessRow
 from doctor.telemetry.recording import Recording
-from doctor.telemetry.sample import Sample
 from tui.monitor_feed import LiveFeed, Player, kept_incidents
+from tui.monitor_keys import HELP, KEYS
+from tui.monitor_news import Failed, Listed, Marked, Postman, Sampled
 from tui.monitor_panels import readings
 from tui.monitor_scope import Scope
-from tui.monitor_words import HELP, about_table, span_words, title_words, verdict_missing
+from tui.monitor_words import about_table, span_words, title_words, verdict_missing
 from tui.process_rows import COLUMNS, Entry, Order, arrange, columns_for, entries, rows_of
 from tui.screens.help import HelpOverlay
 from tui.screens.signalling import SignalScreen
 from tui.screens.threads import ThreadsScreen
 from tui.signals import KINDS, Kind, send
 from tui.timeline import Mark, Timeline
-from tui.widgets.panel import Panel
+from tui.widgets.board import Board
 from tui.widgets.process_list import ProcessList
 from tui.widgets.scrubber import Scrubber
 from tui.widgets.verdict_line import VerdictLine
@@ -40,7 +40,6 @@ SPEEDS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
 TICK_SECONDS = 0.1
 """Between two looks at where a recording stands."""
 
-_TONES = {"cpu": "a", "ram": "b", "process": "a", "pressure": "e", "disk": "d", "network": "d"}
 _VIEWS = ("", "-only-panels", "-only-processes")
 
 
@@ -51,63 +50,7 @@ class MonitorScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide"), (170, "-huge")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-high"), (36, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#processes"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "app.quit", "quit"),
-        Binding("ctrl+c", "app.quit", show=False),
-        Binding("question_mark,h", "help", "help", key_display="?"),
-        Binding("space", "hold", "hold"),
-        Binding("left", "step(-1)", "←→ history", key_display=" "),
-        Binding("right", "step(1)", show=False),
-        Binding("left_square_bracket", "step(-10)", show=False),
-        Binding("right_square_bracket", "step(10)", show=False),
-        Binding("home", "oldest", show=False),
-        Binding("end", "newest", show=False),
-        Binding("plus,equals_sign", "zoom(-1)", show=False),
-        Binding("minus", "zoom(1)", show=False),
-        Binding("less_than_sign", "speed(-1)", show=False),
-        Binding("greater_than_sign", "speed(1)", show=False),
-        Binding("slash", "filter", "filter"),
-        Binding("full_stop", "sort(1)", "., sort", key_display=" "),
-        Binding("comma", "sort(-1)", show=False),
-        Binding("r", "reverse", show=False),
-        Binding("t", "tree", "tree"),
-        Binding("enter", "watch", "watch", show=False),
-        Binding("d", "details", "threads"),
-        Binding("k,f9", "signal", "signal"),
-        Binding("T", "signal('SIGTERM')", show=False),
-        Binding("K", "signal('SIGKILL')", show=False),
-        Binding("I", "signal('SIGINT')", show=False),
-        Binding("v", "view", show=False),
-        Binding("escape", "clear", show=False),
-    ]
-
-    class Sampled(Message):
-        """A new sample."""
-
-        def __init__(self, sample: Sample) -> None:
-            super().__init__()
-            self.sample = sample
-
-    class Listed(Message):
-        """A new list of processes."""
-
-        def __init__(self, rows: tuple[ProcessRow, ...]) -> None:
-            super().__init__()
-            self.rows = rows
-
-    class Marked(Message):
-        """Incidents."""
-
-        def __init__(self, marks: tuple[Mark, ...]) -> None:
-            super().__init__()
-            self.marks = marks
-
-    class Failed(Message):
-        """Something was lost; the screen goes on."""
-
-        def __init__(self, why: str) -> None:
-            super().__init__()
-            self.why = why
+    BINDINGS: ClassVar[list[BindingType]] = list(KEYS)
 
     def __init__(
         self, feed: LiveFeed | None = None, recording: Recording | None = None, speed: float = 1.0
@@ -131,7 +74,7 @@ class MonitorScreen(Screen[None]):
         yield Static(" monitor", id="title", markup=False)
         yield VerdictLine()
         yield Static(id="no-verdict", markup=False)
-        yield VerticalScroll(id="board", can_focus=False)
+        yield Board(id="board")
         yield Scrubber(id="scrubber")
         yield Static("reading the machine ...", id="about", markup=False)
         with Horizontal(id="filter-line"):
@@ -143,10 +86,12 @@ class MonitorScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin to read, or to play."""
         if self.feed is not None:
-            self.feed.start(self)
+            self.feed.start(Postman(self))
             return
         with contextlib.suppress(OSError):
             self.marks = kept_incidents()
+        if not self.line.samples:
+            self.query_one("#about", Static).update("The recording holds no sample.")
         self._ticked = time.monotonic()
         self.set_interval(TICK_SECONDS, self._tick)
         self.call_after_refresh(self._draw)
@@ -168,30 +113,9 @@ class MonitorScreen(Screen[None]):
         if self.is_mounted:
             self._draw()
 
-    # ------------------------------------------------------- the feed, in its own thread
+    # --------------------------------------------------------------------------- news
 
-    def sampled(self, sample: Sample) -> None:
-        """A new sample."""
-        self._tell(self.Sampled(sample))
-
-    def listed(self, rows: tuple[ProcessRow, ...]) -> None:
-        """A new list."""
-        self._tell(self.Listed(rows))
-
-    def marked(self, marks: tuple[Mark, ...]) -> None:
-        """New incidents."""
-        self._tell(self.Marked(marks))
-
-    def failed(self, why: str) -> None:
-        """Something was lost."""
-        self._tell(self.Failed(why))
-
-    def _tell(self, message: Message) -> None:
-        # Raised when the event loop has closed meanwhile: then there is no screen left to tell.
-        with contextlib.suppress(RuntimeError):
-            self.post_message(message)
-
-    def on_monitor_screen_sampled(self, event: Sampled) -> None:
+    def on_sampled(self, event: Sampled) -> None:
         """Draw it, unless an older one is looked at."""
         self.line.add(event.sample)
         if self.line.follows:
@@ -199,18 +123,18 @@ class MonitorScreen(Screen[None]):
         else:
             self._draw_time()
 
-    def on_monitor_screen_listed(self, event: Listed) -> None:
+    def on_listed(self, event: Listed) -> None:
         """Draw the table."""
         self._rows = event.rows
         if self.line.follows:
             self._draw_table()
 
-    def on_monitor_screen_marked(self, event: Marked) -> None:
+    def on_marked(self, event: Marked) -> None:
         """Draw the marks."""
         self.marks = event.marks
         self._draw_time()
 
-    def on_monitor_screen_failed(self, event: Failed) -> None:
+    def on_failed(self, event: Failed) -> None:
         """Say so."""
         self.notify(event.why, severity="warning", markup=False)
 
@@ -246,31 +170,7 @@ class MonitorScreen(Screen[None]):
         per = PER[self._per]
         marks = tuple(sorted({place for place, _ in self.line.places(self.marks, per)}))
         shown = readings(Scope(self.line, 2 * self.size.width, per, marks))
-        board = self.query_one("#board")
-        names = [name for name, _ in shown]
-        if [panel.id for panel in board.children] != names:
-            self._place_panels(board, names)
-        for name, reading in shown:
-            board.query_one(f"#{name}", Panel).show(reading)
-
-    def _place_panels(self, board: VerticalScroll | object, names: list[str]) -> None:
-        """Panels come and go rarely: with a card or a watched process."""
-        assert isinstance(board, VerticalScroll)
-        present = {panel.id: panel for panel in board.children}
-        for name, panel in present.items():
-            if name not in names:
-                panel.remove()
-        new = [self._panel(name) for name in names if name not in present]
-        board.mount(*new)
-        order = {name: at for at, name in enumerate(names)}
-        board.sort_children(key=lambda panel: order.get(panel.id or "", len(order)))
-
-    def _panel(self, name: str) -> Panel:
-        panel = Panel(id=name)
-        kind = name.rstrip("0123456789")
-        panel.add_class(f"-series-{_TONES.get(kind, 'c')}")
-        panel.set_class(kind in ("gpu", "process"), "-long")
-        return panel
+        self.query_one(Board).show(shown)
 
     def _draw_time(self) -> None:
         line = self.line
@@ -408,7 +308,7 @@ class MonitorScreen(Screen[None]):
 
     def on_input_submitted(self) -> None:
         """Keep the filter, and go back to the table."""
-        self.set_class(bool(self.order.filter), "-filtering")
+        self.remove_class("-filtering")
         self.query_one(ProcessList).focus()
 
     def action_clear(self) -> None:
