@@ -1,35 +1,30 @@
-"""A profile in a user's own script: applied, refused, and stepped down when memory runs out."""
+"""Profiles in a user's own program: the pipeline is set up, memory that runs out costs a rung and not the picture."""
 
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
+import resource
 from dataclasses import replace
 
-import msgspec
 import pytest
 import torch
-from made_profiles import FAST, TILED, profile
+from profile_parts import profile_with
 
+import tuner
 from doctor.errors import NotInOrder, UsageError
-from doctor.incidents import incidents_file, read_incidents
+from doctor.gather import gather
+from doctor.incidents import read_incidents
+from doctor.sizes import MIB
+from tuner import store
 from tuner.architecture import architecture_of
+from tuner.fingerprint import fingerprint_of
 from tuner.models import resolve
-from tuner.profile import ProfileRung
 from tuner.settings import Settings
+from tuner.target import choose_target
 from tuner.worker.build import load_pipeline
 
-ASK = {"prompt": "a red circle", "num_inference_steps": 1, "width": 64, "height": 64, "output_type": "np"}
-MESSAGE = "CUDA out of memory. Tried to allocate 2.00 GiB."
-
-
-@pytest.fixture
-def pipe():
-    made = load_pipeline(resolve("builtin:tiny"), torch.float32)
-    made.set_progress_bar_config(disable=True)
-    return made
+FAST = Settings(precision="bf16")
+TILED = FAST.but(vae_tiling="on", vae_slicing="on")
 
 
 @pytest.fixture(autouse=True)
@@ -37,148 +32,104 @@ def _home(tmp_path, monkeypatch):
     monkeypatch.setenv("SDOCTOR_HOME", str(tmp_path))
 
 
-@pytest.fixture
-def full(pipe):
-    """A pipeline whose decoder runs out of memory unless the picture is decoded in tiles; counts the calls."""
-    decode, calls = pipe.vae.decode, []
-
-    def decode_or_fail(*arguments, **named):
-        calls.append(pipe.vae.use_tiling)
-        if not pipe.vae.use_tiling:
-            raise torch.OutOfMemoryError(MESSAGE)
-        return decode(*arguments, **named)
-
-    pipe.vae.decode = decode_or_fail
-    pipe.decodings = calls
+@pytest.fixture(scope="module")
+def loaded():
+    pipe = load_pipeline(resolve("builtin:tiny"), torch.float32)
+    pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-def test_it_is_set_up_and_read_as_the_pipeline_itself(pipe):
-    tuned = profile().apply(pipe)
-    assert (tuned.settings, tuned.setup["precision"], tuned.setup["vae_tiling"]) == (FAST, "bf16", "off")
-    assert tuned.unet is pipe.unet
-    assert tuned(**ASK).images.shape == (1, 64, 64, 3)
-    with pytest.raises(AttributeError):
-        _ = tuned.no_such_part
+@pytest.fixture
+def pipe(loaded):
+    yield loaded
+    loaded.vae.disable_tiling()
+    loaded.vae.disable_slicing()
 
 
 def test_the_size_chooses_the_rung(pipe):
-    assert profile().apply(pipe, width=2048, height=1024).settings == TILED
+    profile = profile_with(FAST, TILED)
+    assert profile.apply(pipe).settings == FAST
+    small, large = profile.apply(pipe, width=512, height=512), profile.apply(pipe, width=1024, height=512)
+    assert (small.settings, large.settings) == (FAST, TILED)
+    assert large.setup["precision"] == "bf16"
     assert pipe.vae.use_tiling
 
 
-def test_out_of_memory_steps_down_finishes_the_picture_tells_and_records(full, caplog):
-    tuned = profile().apply(full)
-    with caplog.at_level(logging.WARNING, logger="sdoctor"):
-        picture = tuned(**ASK).images
-    assert picture.shape == (1, 64, 64, 3)
-    assert full.decodings == [False, True]
-    assert (tuned.settings, tuned.setup["vae_tiling"]) == (TILED, "on")
-    assert caplog.messages == [
-        f"sdoctor: out of memory with {FAST.text()}; trying again with {TILED.text()} (rung 'tiled decode')."
-    ]
+def test_it_is_called_and_read_as_the_pipeline_itself(pipe):
+    tuned = profile_with(FAST).apply(pipe)
+    assert tuned.unet is pipe.unet
+    picture = tuned("a red circle", width=64, height=64, num_inference_steps=1).images[0]
+    assert picture.size == (64, 64)
+    assert not hasattr(tuned, "no_such_thing")
+
+
+def test_another_architecture_is_refused_unless_forced(pipe):
+    here = architecture_of(pipe)
+    profile = profile_with(
+        FAST, architecture={**here, "unet": "UNet2DConditionModel of 859520964 parameters"}
+    )
+    with pytest.raises(NotInOrder, match="another architecture than this pipeline: unet"):
+        profile.apply(pipe)
+    assert profile.apply(pipe, force=True).settings == FAST
+    assert profile_with(FAST, architecture=here).apply(pipe).settings == FAST
+
+
+def test_out_of_memory_costs_a_rung_a_warning_and_an_incident(pipe, caplog):
+    profile = profile_with(FAST, TILED)
+    tuned = profile.apply(pipe, budget=200 * MIB)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with caplog.at_level(logging.WARNING, "sdoctor"):
+        picture = tuned("a red circle", width=768, height=768, num_inference_steps=1).images[0]
+    assert picture.size == (768, 768)
+    assert tuned.settings == TILED
+    assert tuned.setup["vae_tiling"] == "on"
+    (record,) = caplog.records
+    assert "out of memory with bf16; trying again with" in record.getMessage()
     (incident,) = read_incidents()
-    assert (incident.source, incident.kind, incident.message) == ("script", "out_of_memory", MESSAGE)
-    assert (incident.settings, incident.next_settings) == (FAST.text(), TILED.text())
-    assert (incident.model, incident.width, incident.height) == ("builtin:tiny", 64, 64)
-    # What was learned holds: the next call does not run out of memory once more.
-    tuned(**ASK)
-    assert full.decodings == [False, True, True]
-    assert len(read_incidents()) == 1
+    assert (incident.source, incident.width, incident.budget_bytes) == ("script", 768, 200 * MIB)
+    assert incident.next_settings == TILED.text()
+    # What the program is allowed otherwise is what it was.
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] in (before[0], before[1])
 
 
-def test_where_the_ladder_ends_the_error_is_the_librarys_own(pipe, caplog):
-    def never(*_arguments, **_named):
-        raise torch.OutOfMemoryError(MESSAGE)
-
-    pipe.vae.decode = never
-    tuned = profile().apply(pipe)
-    with pytest.raises(torch.OutOfMemoryError, match="Tried to allocate"):
-        tuned(**ASK)
-    assert [incident.next_settings is None for incident in read_incidents()] == [False, False, True]
-    assert caplog.messages[-1].endswith("nothing more frugal is left to try.")
+def test_when_nothing_fits_the_error_is_torchs_own_and_it_is_recorded(pipe):
+    tuned = profile_with(FAST, TILED).apply(pipe, budget="40MiB")
+    with pytest.raises((MemoryError, RuntimeError)):
+        tuned("a red circle", width=1024, height=1024, num_inference_steps=1)
+    assert read_incidents()[-1].next_settings is None
 
 
-def test_other_errors_pass_through_and_nothing_is_changed(pipe):
-    tuned = profile().apply(pipe)
-    with pytest.raises(ValueError, match="divisible by 8"):
-        tuned(**ASK | {"width": 65})
+def test_an_error_of_another_kind_is_not_taken_for_a_lack_of_memory(pipe):
+    tuned = profile_with(FAST, TILED).apply(pipe)
+    with pytest.raises(ValueError, match="divisible"):
+        tuned("a red circle", width=65, height=65, num_inference_steps=1)
     assert tuned.settings == FAST
     assert read_incidents() == ()
 
 
-def test_a_full_disk_costs_the_record_and_not_the_picture(full, caplog, monkeypatch):
-    def no_space(_descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", no_space)
-    assert profile().apply(full)(**ASK).images.shape == (1, 64, 64, 3)
-    assert "could not be recorded" in caplog.text
-    assert "No space left on device" in caplog.text
-
-
-def test_a_record_that_was_cut_off_harms_no_other(full):
-    incidents_file().parent.mkdir(parents=True)
-    incidents_file().write_bytes(b'{"schema": "sdoctor.incident/1", "at": "20')
-    profile().apply(full)(**ASK)
-    assert [incident.source for incident in read_incidents()] == ["script"]
+def saved(**changes):
+    facts = gather()
+    here = fingerprint_of(facts, choose_target(facts, "cpu"))
+    path = store.save(profile_with(FAST, TILED, fingerprint=here))
+    if changes:
+        other = replace(here, **changes)
+        store.save(profile_with(TILED, fingerprint=other))
+        path.unlink()
+    return path
 
 
-def test_steps_that_need_another_load_are_left_out(full):
-    """A pipeline in use cannot change its precision, so a rung that would is not tried."""
-    slower = Settings(precision="fp32", vae_tiling="on")
-    ladder = (profile().ladder[0], ProfileRung(name="exact", settings=slower, largest=2048, limit="memory"))
-    tuned = replace(profile(), ladder=ladder).apply(full)
-    with pytest.raises(torch.OutOfMemoryError):
-        tuned(**ASK)
-    assert tuned.settings == FAST
+def test_a_profile_is_found_by_model_and_by_file():
+    path = saved()
+    assert tuner.load_profile("builtin:tiny", device="cpu").best == FAST
+    assert tuner.load_profile(path).best == FAST
+    with pytest.raises(NotInOrder, match="No profile of builtin:sd15"):
+        tuner.load_profile("builtin:sd15", device="cpu")
+    with pytest.raises(UsageError, match="There is no profile"):
+        tuner.load_profile("nowhere.json")
 
 
-def test_another_architecture_is_refused_with_the_difference(pipe):
-    ours = architecture_of(pipe)
-    right = profile(architecture=ours)
-    assert right.apply(pipe).settings == FAST
-    wrong = profile(architecture=ours | {"unet": "UNet2DConditionModel of 859520964 parameters"})
-    with pytest.raises(NotInOrder) as caught:
-        wrong.apply(pipe)
-    assert str(caught.value) == (
-        "The profile of builtin:tiny is for another architecture than this pipeline: unet UNet2DConditionModel of "
-        f"859520964 parameters instead of {ours['unet']}. Tune this model, or pass force=True."
-    )
-    assert wrong.apply(pipe, force=True).settings == FAST
-
-
-def test_a_budget_that_is_no_amount_is_refused(pipe):
-    with pytest.raises(UsageError, match="'lots' is not an amount of memory"):
-        profile().apply(pipe, budget="lots")
-
-
-SCRIPT = """
-import sys, tuner
-from diffusers import DiffusionPipeline
-pipe = DiffusionPipeline.from_pretrained(sys.argv[1])
-pipe = tuner.load_profile(sys.argv[2], device="cpu", force=True).apply(pipe, budget=sys.argv[3])
-picture = pipe("a red circle", num_inference_steps=1, width=768, height=768).images[0]
-print(picture.size, pipe.settings.text())
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="a budget for a CPU needs Linux")
-def test_a_budget_really_runs_out_and_the_picture_is_finished(tmp_path):
-    """768x768 needs more than 220 MiB decoded at once; in tiles it runs in 190 MiB too."""
-    file = tmp_path / "mine.json"
-    file.write_bytes(msgspec.json.encode(profile()))
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", SCRIPT, str(resolve("builtin:tiny").path), str(file), "210MiB"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-        env={**os.environ, "SDOCTOR_HOME": str(tmp_path)},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.strip() == f"(768, 768) {TILED.text()}"
-    assert f"out of memory with {FAST.text()}; trying again with {TILED.text()}" in done.stderr
-    (incident,) = read_incidents()
-    assert (incident.source, incident.budget_bytes) == ("script", 210 * 2**20)
-    assert incident.next_settings == TILED.text()
+def test_an_outdated_profile_is_refused_with_what_differs_unless_forced():
+    saved(torch="2.0.0")
+    with pytest.raises(NotInOrder, match=r"made with torch 2\.0\.0 instead of"):
+        tuner.load_profile("builtin:tiny", device="cpu")
+    assert tuner.load_profile("builtin:tiny", device="cpu", force=True).best == TILED
