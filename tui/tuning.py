@@ -30,6 +30,7 @@ from tuner.store import profiles_dir, save
 from tuner.strategy.axis import SHAPES, parse_shape
 from tuner.strategy.goal import Goal, Objective
 from tuner.study import Result, Study
+from tuner.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Asked:
     aspects: tuple[str, ...] = ()
     all_aspects: bool = False
     max_batch: int | None = None
+    low_memory: bool = False
     lossy: bool = False
     slow: bool = False
     device: str = "auto"
@@ -118,6 +120,8 @@ def run_study(asked: Asked, show: Show, say: Say, stopper: Stopper | None = None
     stopper = stopper or Stopper()
     wanted = _wanted(asked)
     situation = survey(asked.model, asked.device, asked.memory, allow_pickle=asked.allow_pickle)
+    if asked.low_memory:
+        say(_low_memory_note(situation))
     notebook = open_notebook(
         _question(asked, wanted, situation),
         situation.fingerprint,
@@ -143,7 +147,7 @@ def run_study(asked: Asked, show: Show, say: Say, stopper: Stopper | None = None
         Lab(_bench(asked, situation), hear, gate=gate) as lab,
     ):
         stopper.use(lab.abandon, oracle.abandon)
-        loaded = _first_load(lab, situation)
+        loaded = _first_load(lab, situation, low_memory=asked.low_memory)
         study = Study(
             goal=_goal(asked, wanted, situation, loaded),
             runner=Journalled(lab, notebook),
@@ -182,6 +186,7 @@ def _question(asked: Asked, wanted: _Wanted, situation: Situation) -> Question:
         max_batch=asked.max_batch,
         lossy=asked.lossy,
         run_limit=asked.run_limit,
+        low_memory=asked.low_memory,
     )
 
 
@@ -214,13 +219,30 @@ def _wanted(asked: Asked) -> _Wanted:
     return _Wanted(objective, tuple(dict.fromkeys(named)) or ((1, 1),))
 
 
-def _first_load(lab: Lab, situation: Situation) -> Loaded:
+def _low_memory_note(situation: Situation) -> str:
+    if situation.target.is_cpu:
+        return (
+            "Low memory: without a GPU there is nothing to move out of the way, so only settings that decode the "
+            "picture in tiles are compared: slower, but larger pictures run."
+        )
+    return (
+        "Low memory: only settings that keep parts of the model in host memory and decode the picture in tiles "
+        "are compared: slower, but larger models run."
+    )
+
+
+def _first_guess(target: Target, *, low_memory: bool) -> Settings:
+    usual = default_settings(target)
+    return low_memory_settings(usual, target) if low_memory else usual
+
+
+def _first_load(lab: Lab, situation: Situation, *, low_memory: bool) -> Loaded:
     """Load the model with the first settings that fit, to learn its sizes. Raises NotInOrder if none does."""
     target = situation.target
     guess = default_settings(target)
     frugal = low_memory_settings(guess, target)
     refuse_what_cannot_fit(situation, frugal)
-    tried = [Settings(), guess, frugal]
+    tried = [frugal] if low_memory else [Settings(), guess, frugal]
     answer = None
     for settings in dict.fromkeys(tried):
         answer = lab.load(settings)
@@ -253,7 +275,8 @@ def _goal(asked: Asked, wanted: _Wanted, situation: Situation, loaded: Loaded) -
         steps=asked.steps,
         batch=asked.batch,
         baseline=Settings(),
-        first_guess=default_settings(situation.target),
+        first_guess=_first_guess(situation.target, low_memory=asked.low_memory),
+        low_memory=asked.low_memory,
         objective=wanted.objective,
         shapes=wanted.shapes,
         lossy=asked.lossy,

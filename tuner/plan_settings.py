@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from doctor.errors import UsageError
-from tuner.knobs import KNOBS, refusals
+from tuner.knobs import KNOBS, knob, refusals
 from tuner.knobs.backends import PACKAGES
 from tuner.plan_weights import WEIGHTS
 from tuner.settings import Settings, setting_names
 from tuner.target import Target
 
-_PACKAGES = ("accelerate", "xformers", "triton", "openvino", *PACKAGES.values())
+_PACKAGES = ("accelerate", "bitsandbytes", "xformers", "triton", "openvino", *PACKAGES.values())
 
 
 def check_settings(settings: Settings, target: Target) -> None:
@@ -20,8 +20,9 @@ def check_settings(settings: Settings, target: Target) -> None:
     if not reasons:
         # A plan may ask about packages that are not installed; for the rest the knobs' own reasons hold.
         equipped = replace(target, packages=(*target.packages, *_PACKAGES))
-        plain = settings.but(weights="native")
-        reasons = [*refusals(plain, equipped), *_quantised_where_it_cannot_be(settings, target)]
+        # GGUF's types are files of their own, which a plan can ask about and no pipeline is turned to.
+        known = settings if settings.weights in knob("weights").values else settings.but(weights="native")
+        reasons = refusals(known, equipped)
     if reasons:
         raise UsageError("; ".join(reasons) + ".")
 
@@ -39,16 +40,4 @@ def _unknown_values(settings: Settings) -> list[str]:
         allowed, value = values_of(name), getattr(settings, name)
         if allowed and value not in allowed:
             found.append(f"{name}={value} does not exist; the values are {', '.join(allowed)}")
-    return found
-
-
-def _quantised_where_it_cannot_be(settings: Settings, target: Target) -> list[str]:
-    found = []
-    if settings.weights == "nf4" and target.is_cpu:
-        found.append("weights=nf4 needs bitsandbytes on a GPU, and this runs on the CPU")
-    if settings.weights in ("int8", "nf4") and settings.offload == "sequential":
-        found.append(
-            f"weights={settings.weights} and offload=sequential contradict each other: bitsandbytes' weights cannot "
-            "be moved layer by layer (before accelerate 1.13); use offload=model"
-        )
     return found

@@ -52,6 +52,12 @@ def tune(
         int | None,
         typer.Option("--max-batch", min=2, max=64, help="Also the largest batch at --size, up to this many."),
     ] = None,
+    low_memory: Annotated[
+        bool,
+        typer.Option(
+            "--low-memory", help="Only settings of little memory: slower, but larger models and pictures run."
+        ),
+    ] = False,
     lossy: Annotated[
         bool, typer.Option("--lossy", help="Settings that change the picture beyond rounding may win.")
     ] = False,
@@ -91,6 +97,7 @@ def tune(
         aspects=tuple(aspect or ()),
         all_aspects=all_aspects,
         max_batch=max_batch,
+        low_memory=low_memory,
         lossy=lossy,
         slow=slow,
         device=device,

@@ -59,7 +59,8 @@ class DryRun:
     def _apply(self, settings: Settings) -> tuple[str, ...]:
         attention = settings.attention if settings.attention in _PLAIN_ATTENTION else "sdpa"
         # The hooks of offload need the device itself: tuner.predict models what they do.
-        applied = settings.but(attention=attention, offload="none", threads=None)
+        # What fewer bits take is counted by tuner.dryrun.weights.
+        applied = settings.but(attention=attention, offload="none", threads=None, weights="native")
         with conversions_replace():
             return apply_settings(self._pipe, applied, "cpu")
 

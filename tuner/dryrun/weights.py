@@ -14,10 +14,8 @@ from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 
 from tuner.dryrun.rows import Component, Layer
 from tuner.dryrun.stages import is_text_encoder, stage_of
+from tuner.knobs.weights import LARGE_ENCODER
 from tuner.plan_weights import BYTES_PER_WEIGHT, is_gguf
-
-# Text encoders smaller than this are left as they are: CLIP in 16 bits is 0.2 to 1.3 GiB and quantises badly.
-_LARGE_ENCODER = 1_000_000_000
 
 
 def tensors_of(model: Any) -> Iterator[torch.Tensor]:
@@ -133,4 +131,4 @@ def _cast_layers(model: Any) -> Callable[[str, Any], bool]:
 
 
 def _is_large(model: Any) -> bool:
-    return bool(sum(part.numel() for part in model.parameters()) > _LARGE_ENCODER)
+    return bool(sum(part.numel() for part in model.parameters()) > LARGE_ENCODER)

@@ -21,6 +21,7 @@ from tuner.knobs import (
     step_cache,
     threads,
     vae,
+    weights,
 )
 from tuner.knobs.knob import Knob, Value
 from tuner.settings import Settings
@@ -40,14 +41,14 @@ KNOBS: tuple[Knob, ...] = (
     memory_format.KNOB,
     vae.SLICING,
     vae.TILING,
+    # It takes the layers as the ones above leave them.
+    weights.KNOB,
     step_cache.KNOB,
     # It compiles the modules as the ones above leave them.
     compiler.KNOB,
     # Last: its hooks must find the modules as the others leave them.
     offload.KNOB,
 )
-
-_ONLY = {"weights": "native"}
 
 
 def knob(name: str) -> Knob:
@@ -57,11 +58,7 @@ def knob(name: str) -> Knob:
 
 def refusals(settings: Settings, target: Target) -> list[str]:
     """Why these settings cannot be used on this device: one clause each; empty if they can."""
-    reasons = [
-        f"{name}={getattr(settings, name)} is not offered by this version; use {name}={only}"
-        for name, only in _ONLY.items()
-        if getattr(settings, name) != only
-    ]
+    reasons = []
     for item in KNOBS:
         value = getattr(settings, item.name)
         if item.values and value not in item.values:
@@ -84,13 +81,13 @@ def settings_from(base: Settings, changes: dict[str, Value], target: Target) -> 
 
 def is_lossless(settings: Settings, than: Settings) -> bool:
     """Whether the change to these settings leaves the picture as it is, up to floating-point noise."""
-    return all(name in _ONLY or knob(name).lossless for name in settings.differences(than))
+    return all(knob(name).lossless for name in settings.differences(than))
 
 
 def needs_fresh_worker(before: Settings, after: Settings) -> bool:
     """Whether the change from one to the other cannot be made on the loaded pipeline."""
     changed = after.differences(before)
-    return any(name in _ONLY or not knob(name).in_place for name in changed)
+    return any(not knob(name).in_place for name in changed)
 
 
 def apply_settings(pipe: Any, settings: Settings, device: str) -> tuple[str, ...]:

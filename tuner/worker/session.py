@@ -72,9 +72,10 @@ class Session:
         with self._phase(Phase.LOAD), self._pulse(), weights_in_their_own_mappings():
             # Known without loading, where it is: loading under a limit that cannot hold the weights may hang, since
             # the libraries load in threads and a thread that finds no memory to start never reports.
-            _refuse_too_many_weights(
-                weights_bytes(reference, command.settings.narrowest_precision()), command
-            )
+            quantised = command.settings.weights != "native"
+            if not quantised:
+                precision = command.settings.narrowest_precision()
+                _refuse_too_many_weights(weights_bytes(reference, precision), command)
             self._pipe = load_pipeline(
                 reference,
                 torch_dtype(command.settings.precision),
@@ -82,11 +83,14 @@ class Session:
                 allow_pickle=command.allow_pickle,
             )
             self._pipe.set_progress_bar_config(disable=True)
+            # Loaded weights may be more than the budget; the quantised ones have to fit it.
+            remarks = self._set_up(command) if quantised else ()
             info = describe(self._pipe)
             if command.budget is not None:
                 _refuse_too_many_weights(info.weights_bytes, command)
                 set_budget(command.device, command.budget, bare)
-            remarks = apply_settings(self._pipe, command.settings, command.device)
+            if not quantised:
+                remarks = self._set_up(command)
         self._model_remarks = tuple(remark.rstrip(".") for remark in info.remarks)
         self._loaded = Loaded(
             setup=read_setup(self._pipe),
@@ -100,6 +104,9 @@ class Session:
             seconds=time.perf_counter() - started,
         )
         self._channel.send(self._loaded)
+
+    def _set_up(self, command: Load) -> tuple[str, ...]:
+        return apply_settings(self._pipe, command.settings, command.device)
 
     def apply(self, command: Apply) -> None:
         """Change settings in place and report the new setup."""
