@@ -82,10 +82,11 @@ def _runtime_dir() -> Path:
     return state_dir() / "run"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write ``content`` so that ``path`` is always the old file or the whole new one.
 
-    Creates the parent folder. Raises OSError if the disk refuses; the old file is then untouched.
+    Creates the parent folder. ``private``: only the user may read the file (0600).
+    Raises OSError if the disk refuses; the old file is then untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -96,7 +97,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         # Temporary files are private; the finished one gets the rights that any new file of the user gets.
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        if not private:
+            temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

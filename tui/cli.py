@@ -12,10 +12,13 @@ import typer
 
 from doctor.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USAGE, SdoctorError
 from tui.commands.check import check
+from tui.commands.daemon import daemon
 from tui.commands.explain import explain
 from tui.commands.generate import generate
+from tui.commands.incidents import incidents
 from tui.commands.monitor import monitor
 from tui.commands.plan import plan
+from tui.commands.profile import profile
 from tui.commands.tune import tune
 from tui.say import say
 
@@ -24,7 +27,6 @@ _PARSER_INTERRUPTED = 130
 
 app = typer.Typer(
     name="sdoctor",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -35,7 +37,10 @@ app.command()(explain)
 app.command()(plan)
 app.command()(tune)
 app.command()(generate)
+app.add_typer(profile, name="profile")
 app.command()(monitor)
+app.add_typer(daemon, name="daemon")
+app.command()(incidents)
 
 
 def _version(wanted: bool) -> None:
@@ -46,13 +51,28 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001  (its callback answers)
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options before the command."""
+    """Without a command, on a terminal: the screens of sdoctor; elsewhere this help."""
+    if context.invoked_subcommand is None:
+        _open(context)
+
+
+def _open(context: typer.Context) -> None:
+    from tui.progress import is_fancy
+
+    if not (is_fancy(sys.stdout) and sys.stdin.isatty()):
+        typer.echo(context.get_help())
+        # What typer itself does where a command is missing.
+        raise typer.Exit(EXIT_USAGE)
+    from tui.shell import run_shell
+
+    run_shell()
 
 
 def main() -> None:

@@ -1,8 +1,7 @@
-"""What ``sdoctor generate`` does once the settings are decided: run, report."""
+"""What ``sdoctor generate`` does once the settings are decided: prepare, run, report."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -10,15 +9,17 @@ import msgspec
 from doctor.errors import Interrupted, NotInOrder, UsageError
 from doctor.sizes import gib
 from doctor.trace import Outcome, Phase
+from doctor.verdicts.verdict import Verdict
 from tui.decision import Decision
 from tui.diary import Diary
+from tui.gallery import gallery_file, pieces_of, remember
 from tui.picture_files import PictureFiles
 from tui.plain import run_plain
-from tui.progress import is_fancy
 from tui.situation import Situation, refuse_what_cannot_fit
 from tuner.events import Load
 from tuner.generation import Generation, Setback, Wish
 from tuner.probe import TraceFold
+from tuner.warm import Warm
 
 SCHEMA = "sdoctor.generate/1"
 
@@ -37,6 +38,10 @@ class Result:
     decision: Decision
     generation: Generation
     fold: TraceFold
+    verdicts: tuple[Verdict, ...] = ()
+    """What the work waited for, over the whole run; () where nothing stood out or nothing was watched."""
+    troubles: tuple[str, ...] = ()
+    """What could not be written down."""
 
     @property
     def finished(self) -> bool:
@@ -75,6 +80,7 @@ class Result:
             "phases": trace.phases,
             "peak_bytes": trace.peak_bytes,
             "budget_bytes": self.situation.budget,
+            "verdicts": self.verdicts,
         }
         return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
 
@@ -121,17 +127,55 @@ def _setback(setback: Setback) -> dict[str, object]:
     }
 
 
-def run(
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A generation that may begin, and the diary of its setbacks."""
+
+    situation: Situation
+    decision: Decision
+    generation: Generation
+    diary: Diary
+
+    def result(self, fold: TraceFold, verdicts: tuple[Verdict, ...]) -> Result:
+        """What came of it; what was finished goes into the gallery."""
+        troubles = list(self.diary.troubles)
+        trace, request = fold.trace, self.generation.request
+        if trace.outcome is Outcome.FINISHED and request is not None:
+            pieces = pieces_of(
+                trace.images,
+                request,
+                model=self.situation.model.name,
+                settings=self.generation.settings,
+                device=self.situation.target.device,
+                seconds=fold.seconds,
+            )
+            try:
+                remember(pieces)
+            except OSError as error:
+                troubles.append(
+                    f"The picture could not be put into the gallery {gallery_file()}: {error.strerror or error}."
+                )
+        return Result(
+            situation=self.situation,
+            decision=self.decision,
+            generation=self.generation,
+            fold=fold,
+            verdicts=verdicts,
+            troubles=tuple(troubles),
+        )
+
+
+def prepare(
     situation: Situation,
     decision: Decision,
     wish: Wish,
     output: str | None,
     *,
     allow_pickle: bool,
-    plain: bool,
-    quiet: bool,
-) -> Result:
-    """Make the picture, with lines or with the screen."""
+    warm: Warm | None = None,
+    preview_seconds: float | None = None,
+) -> Prepared:
+    """Everything up to the first event. Raises NotInOrder if no weights can fit, UsageError for a bad ``output``."""
     decision = first_that_can_fit(situation, decision)
     load = Load(
         model=situation.address,
@@ -141,26 +185,25 @@ def run(
         ceiling=situation.ceiling,
         allow_pickle=allow_pickle,
     )
-    files = PictureFiles(output)
     diary = Diary(situation, decision, wish)
     generation = Generation(
         load,
         wish,
-        files,
+        PictureFiles(output),
         most_steps=MOST_STEPS,
         ladder=decision.ladder,
         architecture=decision.architecture,
         on_setback=diary.write,
+        warm=warm,
+        preview_seconds=preview_seconds,
     )
-    if plain or not (is_fancy(sys.stdout) and sys.stdin.isatty()):
-        fold = run_plain(generation, decision.notes, quiet=quiet)
-    else:
-        from tui.on_screen import run_on_screen
+    return Prepared(situation, decision, generation, diary)
 
-        fold = run_on_screen(generation, situation, decision, wish)
-    for trouble in diary.troubles:
-        print(trouble, file=sys.stderr)  # noqa: T201  (standard error is the talk)
-    return Result(situation=situation, decision=decision, generation=generation, fold=fold)
+
+def run_in_lines(prepared: Prepared, *, quiet: bool) -> Result:
+    """Make the picture, with lines on standard error."""
+    fold, verdicts = run_plain(prepared.generation, prepared.decision.notes, quiet=quiet)
+    return prepared.result(fold, verdicts)
 
 
 def first_that_can_fit(situation: Situation, decision: Decision) -> Decision:

@@ -28,6 +28,8 @@ class PlanReport:
     largest: tuple[Largest, ...]
     change: Settings | None
     """The settings nearest to those of the first row with which it would fit; None if it does or none would."""
+    guidance: bool = True
+    """Whether classifier-free guidance was on, if the model has any."""
     notes: tuple[str, ...] = ()
 
 
@@ -42,6 +44,7 @@ def as_document(report: PlanReport) -> str:
             "memory_bytes": report.device.memory_bytes,
             "usable_bytes": report.device.usable_bytes,
         },
+        "guidance": report.guidance,
         "rows": [_row(row) for row in report.rows],
         "largest": [
             {"rung": item.rung.name, "settings": item.rung.settings, "width": item.side, "height": item.side}
@@ -60,6 +63,7 @@ def _row(row: Prediction) -> dict[str, object]:
         "width": row.width,
         "height": row.height,
         "batch": row.batch,
+        "steps": row.steps,
         "fits": row.fits,
         "peak_allocated_bytes": row.peak_allocated_bytes,
         "peak_device_bytes": row.peak_device_bytes,
@@ -75,19 +79,20 @@ def _remarks(report: PlanReport) -> list[str]:
 def as_table(report: PlanReport) -> str:
     """The text of ``sdoctor plan``: verdict first, then stages and rungs."""
     first = report.rows[0]
+    width = max(len("settings"), *(len(row.settings.text()) for row in report.rows)) + 1
     lines = [
         f"{report.model} on {report.device.name}, {gib(report.device.usable_bytes)} to use (predicted, not measured)",
         "",
         _verdict(first, report),
         "",
-        f"At {first.width}x{first.height}, batch {first.batch}:",
-        f"  {'settings':<44}{'encode':>10}{'denoise':>10}{'decode':>10}{'device':>11}{'s/image':>9}  fits",
+        f"At {first.width}x{first.height}, batch {first.batch}, {_steps(first, report)}:",
+        f"  {'settings':<{width}}{'encode':>10}{'denoise':>10}{'decode':>10}{'device':>11}{'s/image':>9}  fits",
     ]
     for row in report.rows:
         peaks = {stage.name: gib(stage.peak_bytes) for stage in row.stages}
         cells = "".join(f"{peaks.get(name, '-'):>10}" for name in ("encode", "denoise", "decode"))
         lines.append(
-            f"  {row.settings.text():<44}{cells}{gib(row.peak_device_bytes):>11}"
+            f"  {row.settings.text():<{width}}{cells}{gib(row.peak_device_bytes):>11}"
             f"{_seconds(row.seconds_per_image_estimate):>9}  {'yes' if row.fits else 'no'}"
         )
     lines.append("  (s/image is an estimate; device is what the driver would show)")
@@ -109,6 +114,11 @@ def _verdict(row: Prediction, report: PlanReport) -> str:
         return f"{start}, and no other settings make it fit."
     changed = ", ".join(f"{name}={value}" for name, value in report.change.differences(row.settings).items())
     return f"{start}. First thing to change: {changed}."
+
+
+def _steps(row: Prediction, report: PlanReport) -> str:
+    count = "1 step" if row.steps == 1 else f"{row.steps} steps"
+    return count if report.guidance else f"{count} without guidance"
 
 
 def _seconds(value: float | None) -> str:

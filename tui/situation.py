@@ -55,9 +55,9 @@ def refuse_what_cannot_fit(situation: Situation, settings: Settings) -> None:
 
     Raises NotInOrder. With offloading the weights need not fit the device, so nothing is said then.
     """
-    if situation.budget is None or settings.offload != "none":
+    if situation.budget is None or settings.offload != "none" or settings.weights != "native":
         return
-    needed = weights_bytes(situation.model, settings.precision)
+    needed = weights_bytes(situation.model, settings.narrowest_precision())
     if needed is not None and needed > situation.budget:
         raise NotInOrder(
             f"The weights of {situation.model.name} alone are {gib(needed)} in {settings.precision}, and "

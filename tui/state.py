@@ -11,7 +11,19 @@ from dataclasses import dataclass, replace
 from doctor.sizes import gib
 from doctor.telemetry.sample import Sample
 from doctor.trace import Outcome, Phase, PhaseRecord
-from tuner.events import Event, Failed, Finished, Loaded, PhaseEnded, PhaseStarted, Pulse, Ready, Stepped
+from doctor.verdicts.verdict import Verdict
+from tuner.events import (
+    Event,
+    Failed,
+    Finished,
+    Loaded,
+    PhaseEnded,
+    PhaseStarted,
+    Preview,
+    Pulse,
+    Ready,
+    Stepped,
+)
 from tuner.settings import Request
 from tuner.stepping import LadderStep
 
@@ -42,8 +54,18 @@ class RunStarted:
     """"cpu" or "cuda:0"; None if not known. Says what the worker's memory figures mean."""
 
 
-News = Event | Request | LadderStep
-"""What a job tells: the worker's events, the completed request, a step down the ladder."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The machine was looked at and the settings were decided."""
+
+    settings_text: str
+    note: str = ""
+    budget_bytes: int | None = None
+    device: str | None = None
+
+
+News = Event | Prepared | Request | LadderStep
+"""What a job tells: how it is prepared, the worker's events, the completed request, a step down the ladder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +91,15 @@ class FeedEnded:
     error: str | None = None
 
 
-Message = RunStarted | Heard | Sample | StopAsked | FeedEnded
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the work waits for, from the samples of the last seconds; () where nothing stands out."""
+
+    at: float
+    verdicts: tuple[Verdict, ...]
+
+
+Message = RunStarted | Heard | Sample | StopAsked | FeedEnded | Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +155,9 @@ class View:
     seconds: float | None = None
     """Wall time of the finished generation as the worker measured it, without loading and saving."""
     images: tuple[str, ...] = ()
+    preview: Preview | None = None
+    """The picture as it forms; None again when it is there."""
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def over(self) -> bool:
@@ -170,10 +203,12 @@ class View:
 def fold(view: View, message: Message) -> View:
     """The view after ``message``."""
     if isinstance(message, RunStarted):
-        return _start(message)
+        return _start(view, message)
     view = replace(view, now=max(view.now, message.at))
     if isinstance(message, Sample):
         return replace(view, samples=(*view.samples, message)[-HISTORY:])
+    if isinstance(message, Judged):
+        return replace(view, verdicts=message.verdicts)
     if isinstance(message, StopAsked):
         return (
             view
@@ -185,10 +220,36 @@ def fold(view: View, message: Message) -> View:
     return _hear(view, message.what)
 
 
-def _start(run: RunStarted) -> View:
-    view = View(run=run, settings_text=run.settings_text, started=run.at, now=run.at, total=run.steps or 0)
+def _start(old: View, run: RunStarted) -> View:
+    """A fresh view; the machine's plots go on from the run before."""
+    view = View(
+        run=run,
+        settings_text=run.settings_text,
+        started=run.at,
+        now=run.at,
+        total=run.steps or 0,
+        samples=old.samples,
+    )
+    if not run.settings_text:
+        return view.logged(f"{run.model}: looking at the machine")
     view = view.logged(f"{run.model}: {run.settings_text}")
     return view.logged(run.note, "note") if run.note else view
+
+
+def _prepare(view: View, ready: Prepared) -> View:
+    if view.run is None:
+        return view
+    run = replace(
+        view.run,
+        settings_text=ready.settings_text,
+        note=ready.note,
+        budget_bytes=ready.budget_bytes,
+        device=ready.device,
+    )
+    view = replace(view, run=run, settings_text=ready.settings_text).logged(
+        f"settings: {ready.settings_text}"
+    )
+    return view.logged(ready.note, "note") if ready.note else view
 
 
 def _hear(view: View, event: News) -> View:
@@ -211,14 +272,16 @@ def _hear(view: View, event: News) -> View:
                 step_seconds=(*view.step_seconds, event.seconds),
                 stepped_at=view.now,
             )
+        case Preview():
+            return replace(view, preview=event)
         case Pulse():
             return _pulse(view, event)
         case Finished():
-            return replace(
-                view, phase=None, outcome=Outcome.FINISHED, seconds=event.seconds, images=event.images
-            ).logged(f"finished in {event.seconds:.1f} s", "good")
+            return _finish(view, event)
         case Failed():
             return _fail(view, event)
+        case Prepared():
+            return _prepare(view, event)
         case Request():
             return _complete(view, event)
         case LadderStep():
@@ -227,9 +290,9 @@ def _hear(view: View, event: News) -> View:
 
 def _load(view: View, event: Loaded) -> View:
     weights = f", weights {gib(event.weights_bytes)}" if event.weights_bytes else ""
-    view = replace(view, loaded=event).logged(
-        f"{event.pipeline or 'pipeline'} loaded in {event.seconds:.1f} s{weights}"
-    )
+    # A worker that was kept from the picture before has nothing to load.
+    took = f"loaded in {event.seconds:.1f} s" if event.seconds else "is loaded still"
+    view = replace(view, loaded=event).logged(f"{event.pipeline or 'pipeline'} {took}{weights}")
     for remark in event.remarks:
         view = view.logged(remark, "note")
     return view
@@ -265,6 +328,20 @@ def _pulse(view: View, event: Pulse) -> View:
     )
 
 
+def _finish(view: View, event: Finished) -> View:
+    view = replace(
+        view,
+        phase=None,
+        outcome=Outcome.FINISHED,
+        seconds=event.seconds,
+        images=event.images,
+        preview=None,
+    )
+    for remark in event.remarks:
+        view = view.logged(remark, "note")
+    return view.logged(f"finished in {event.seconds:.1f} s", "good")
+
+
 def _fail(view: View, event: Failed) -> View:
     where = event.phase or view.phase
     words = event.outcome.value.replace("_", " ") + (f" in {where.value}" if where else "")
@@ -295,6 +372,7 @@ def _step_down(view: View, step: LadderStep) -> View:
         failed_in=None,
         message="",
         detail="",
+        preview=None,
     ).logged(f"{step.reason}; trying again with {step.settings_text}", "note")
 
 

@@ -11,8 +11,8 @@ from tuner.target import Target
 # Share of a card's memory that its driver keeps: torch's messages say "23.69 GiB total capacity" on cards of 24,
 # "11.76 GiB" of 12, "7.79 GiB" of 8 (pytorch/pytorch#16417 and many more).
 DRIVER_SHARE = 0.02
-# CUDA context with the kernels of torch, cuBLAS and cuDNN: 300 to 500 MiB since CUDA 11.7 loads kernels when they are
-# first used (docs.nvidia.com/cuda, CUDA_MODULE_LOADING=LAZY). Not measured here.
+# CUDA context with the kernels of torch, cuBLAS and cuDNN: since CUDA 11.7 loads kernels when they are first used, "around
+# 400MB" (pytorch/pytorch#109888) or 300 (pytorch/pytorch#107667) by what torch's maintainers say. Not measured here.
 CONTEXT_BYTES = 400 * MIB
 # What a desktop with a browser holds on the card that drives the screen. Assumed, not measured here.
 DESKTOP_BYTES = 400 * MIB

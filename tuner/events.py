@@ -1,4 +1,4 @@
-"""The closed vocabulary between sdoctor and its worker: five commands down, eight events up.
+"""The closed vocabulary between sdoctor and its worker: five commands down, nine events up.
 
 Each message is one line of JSON with a ``type``; a type or field that is not listed here is an error.
 Bytes, seconds and pixels throughout.
@@ -45,7 +45,8 @@ class Generate(_Message, tag="generate", frozen=True, kw_only=True):
     request: Request
     outputs: tuple[str, ...] = ()
     """Paths of the PNG files to write, one per picture of the batch; () writes none."""
-    preview: bool = False
+    preview_seconds: float | None = None
+    """Least time between two Previews; None sends none."""
     samples: tuple[str, ...] = ()
     """Paths of the bare PNG files for the comparison of pictures, one per picture; () writes none.
 
@@ -123,6 +124,17 @@ class Stepped(_Message, tag="stepped", frozen=True, kw_only=True):
     seconds: float
 
 
+class Preview(_Message, tag="preview", frozen=True, kw_only=True):
+    """The first picture of the batch as it looks so far, estimated from the latents by a linear map."""
+
+    index: int
+    """The step it was taken after, counts from 1."""
+    width: int
+    height: int
+    rgb: bytes
+    """``width * height * 3`` bytes, row by row; base64 on the wire."""
+
+
 class Pulse(_Message, tag="pulse", frozen=True, kw_only=True):
     """The worker lives; its memory now. Sent about twice a second while a generation or load runs."""
 
@@ -140,6 +152,8 @@ class Finished(_Message, tag="finished", frozen=True, kw_only=True):
     images: tuple[str, ...] = ()
     not_finite: Phase | None = None
     """Where values appeared that are no numbers (NaN, infinity); looked for only where ``samples`` were asked for."""
+    remarks: tuple[str, ...] = ()
+    """What turned out only while the pipeline ran: settings that changed nothing after all."""
 
 
 class Failed(_Message, tag="failed", frozen=True, kw_only=True):
@@ -153,7 +167,7 @@ class Failed(_Message, tag="failed", frozen=True, kw_only=True):
 
 
 Command = Load | Apply | Generate | Interrupt | Quit
-Event = Ready | Loaded | PhaseStarted | PhaseEnded | Stepped | Pulse | Finished | Failed
+Event = Ready | Loaded | PhaseStarted | PhaseEnded | Stepped | Preview | Pulse | Finished | Failed
 
 _commands = msgspec.json.Decoder(Command)
 _events = msgspec.json.Decoder(Event)

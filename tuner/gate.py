@@ -130,4 +130,5 @@ def _bound(settings: Settings, reference: Settings) -> Bound | None:
     """How like the reference the picture has to be; None where settings may change it."""
     if not is_lossless(settings, reference):
         return None
-    return ROUNDING if settings.precision == reference.precision else SIXTEEN_BITS
+    formats = {"precision", "vae_precision", "text_precision"}
+    return SIXTEEN_BITS if formats & set(settings.differences(reference)) else ROUNDING

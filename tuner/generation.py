@@ -10,10 +10,11 @@ import msgspec
 
 from doctor.trace import Outcome
 from tuner.architecture import architecture_differences
-from tuner.events import Event, Failed, Generate, Load, Loaded
+from tuner.events import Apply, Event, Failed, Finished, Generate, Load, Loaded
 from tuner.runner import Limits, Worker
 from tuner.settings import Request, Settings
 from tuner.stepping import LadderStep, Step
+from tuner.warm import Kept, Warm
 
 _PATIENT = Limits(stall=600.0)
 """A person is watching who can stop it; only a worker that does nothing at all is given up."""
@@ -79,8 +80,14 @@ class Generation:
         architecture: Mapping[str, str] | None = None,
         on_setback: Callable[[Setback], None] = lambda _setback: None,
         start_worker: Callable[[], Worker] = Worker,
+        warm: Warm | None = None,
+        preview_seconds: float | None = None,
     ) -> None:
-        """``ladder``: what to try after running out of memory, in this order. ``architecture``: the profile's."""
+        """``ladder``: what to try after running out of memory, in this order. ``architecture``: the profile's.
+
+        ``warm``: where the worker comes from and goes to, if it shall outlive this generation. ``preview_seconds``:
+        least time between two looks at the picture as it forms; None for none.
+        """
         self._load = load
         self._wish = wish
         self._outputs = outputs
@@ -89,20 +96,27 @@ class Generation:
         self._architecture = architecture
         self._on_setback = on_setback
         self._start_worker = start_worker
+        self._warm = warm
+        self._preview_seconds = preview_seconds
         self._worker: Worker | None = None
         self._interrupts = 0
         self._generating = False
         self.request: Request | None = None
+        self.outputs: tuple[str, ...] = ()
+        """Where the pictures will be; known with the request."""
         self.settings: Settings = load.settings
         """What the picture is made with; changes with each step down."""
         self.setbacks: list[Setback] = []
         """The attempts that ran out of memory."""
 
     def events(self) -> Iterator[Event | LadderStep]:
-        """Everything that happens, up to and including Finished or Failed. The worker is gone afterwards.
+        """Everything that happens, up to and including Finished or Failed. The worker is gone or kept afterwards.
 
         An attempt that ran out of memory ends with Failed too; a LadderStep follows, and the next attempt.
         """
+        if self._interrupts:
+            yield Failed(outcome=Outcome.INTERRUPTED, message="Stopped on request.")
+            return
         while True:
             failed: Failed | None = None
             for event in self._attempt():
@@ -124,9 +138,15 @@ class Generation:
 
     def _attempt(self) -> Iterator[Event]:
         self._generating = False
-        self._worker = self._start_worker()
+        load = msgspec.structs.replace(self._load, settings=self.settings)
+        kept = self._warm.take(load) if self._warm is not None else None
+        self._worker = worker = kept.worker if kept is not None else self._start_worker()
+        loaded: Loaded | None = None
+        ended = False
         try:
-            for event in self._all():
+            for event in self._all(worker, load, kept):
+                loaded = event if isinstance(event, Loaded) else loaded
+                ended = isinstance(event, Finished | Failed)
                 if self._interrupts and isinstance(event, Failed) and event.outcome is Outcome.CRASHED:
                     yield Failed(
                         outcome=Outcome.INTERRUPTED, message="Stopped on request.", phase=event.phase
@@ -134,19 +154,26 @@ class Generation:
                 else:
                     yield event
         finally:
-            self._worker.close()
+            # Nobody may have heard the stream to its end; such a worker still generates.
+            if self._warm is not None and loaded is not None and ended:
+                self._warm.keep(worker, load, loaded)
+            else:
+                worker.close()
 
-    def _all(self) -> Iterator[Event]:
-        assert self._worker is not None
+    def _all(self, worker: Worker, load: Load, kept: Kept | None) -> Iterator[Event]:
         loaded: Event | None = None
-        load = msgspec.structs.replace(self._load, settings=self.settings)
-        for loaded in self._worker.run(load, _PATIENT):
+        for loaded in worker.run(load, _PATIENT) if kept is None else _again(kept, load):
             yield self._with_doubt(loaded) if isinstance(loaded, Loaded) else loaded
         if isinstance(loaded, Loaded):
             self.request = self._wish.request(loaded, self._most_steps)
-            command = Generate(request=self.request, outputs=self._outputs(self.request))
+            self.outputs = self._outputs(self.request)
+            command = Generate(
+                request=self.request,
+                outputs=self.outputs,
+                preview_seconds=self._preview_seconds,
+            )
             self._generating = True
-            yield from self._worker.run(command, _PATIENT)
+            yield from worker.run(command, _PATIENT)
 
     def _with_doubt(self, loaded: Loaded) -> Loaded:
         """Says so if the profile was made for a model of another architecture, which stood here before."""
@@ -176,6 +203,17 @@ class Generation:
     def pid(self) -> int | None:
         """Process id of the worker, None before it was started."""
         return None if self._worker is None else self._worker.pid
+
+
+def _again(kept: Kept, load: Load) -> Iterator[Event]:
+    """What a worker that stands loaded has to say before it generates: nothing was loaded, so no seconds went by."""
+    if kept.worker.ready is not None:
+        yield kept.worker.ready
+    if kept.load.settings == load.settings:
+        yield msgspec.structs.replace(kept.loaded, seconds=0.0)
+        return
+    for event in kept.worker.run(Apply(settings=load.settings), _PATIENT):
+        yield msgspec.structs.replace(event, seconds=0.0) if isinstance(event, Loaded) else event
 
 
 def _reason(failed: Failed) -> str:

@@ -218,6 +218,11 @@ class Recommended:
     steps: int | None = None
     """Denoising steps."""
 
+    @property
+    def is_guided(self) -> bool:
+        """Whether classifier-free guidance is on, which doubles a denoiser's work; on where nothing is said."""
+        return self.guidance is None or self.guidance > 1
+
 
 def recommended(ref: ModelRef) -> Recommended:
     """For the builtins, from recommended.json with the source of each; nothing for other models."""

@@ -28,6 +28,8 @@ class Prediction:
     peak_device_bytes: int
     """What the driver would show for the program: reserved memory and the CUDA context; on a CPU, resident memory."""
     stages: tuple[StagePeak, ...]
+    steps: int
+    """Denoising steps of the estimate."""
     seconds_per_image_estimate: float | None
     """None where the device's arithmetic is not known."""
     remarks: tuple[str, ...] = ()
@@ -74,6 +76,7 @@ def predict(
         peak_allocated_bytes=max(stage.peak_bytes for stage in run.stages),
         peak_device_bytes=run.peak_reserved + overhead,
         stages=run.stages,
+        steps=steps,
         seconds_per_image_estimate=seconds,
         remarks=(*answer.remarks, *_remarks(settings)),
     )

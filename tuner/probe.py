@@ -109,6 +109,8 @@ class TraceFold:
         """Wall time of the generation as the worker measured it; None until it finished."""
         self.not_finite: Phase | None = None
         """Where values appeared that are no numbers, if that was looked for."""
+        self.remarks: tuple[str, ...] = ()
+        """What turned out only while the pipeline ran."""
 
     def add(self, event: Event) -> None:
         """Take one event."""
@@ -122,6 +124,7 @@ class TraceFold:
         elif isinstance(event, Finished):
             self.seconds = event.seconds
             self.not_finite = event.not_finite
+            self.remarks = event.remarks
             trace = replace(trace, outcome=Outcome.FINISHED, images=event.images)
         elif isinstance(event, Failed):
             trace = replace(trace, outcome=event.outcome, message=event.message, failed_in=event.phase)
@@ -170,7 +173,7 @@ def trial_of(probe: Probe, runs: Sequence[TraceFold], remarks: tuple[str, ...], 
         peak_reserved_bytes=max(reserved) if finished and reserved else None,
         predicted=probe.predicted,
         setup=trace.setup,
-        remarks=remarks,
+        remarks=(*remarks, *fold.remarks),
         phases=trace.phases,
         step_seconds=steps,
         failed_in=trace.failed_in,

@@ -97,6 +97,11 @@ class Worker:
         """Process id of the worker."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process is still there. One that is may end at any moment, which a run then reports."""
+        return self._process.poll() is None
+
     def _live(
         self,
         program: tuple[str, ...],

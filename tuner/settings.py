@@ -16,6 +16,8 @@ class Settings:
     """
 
     precision: str = "fp32"
+    vae_precision: str = "same"
+    text_precision: str = "same"
     offload: str = "none"
     attention: str = "sdpa"
     vae_slicing: str = "off"
@@ -29,6 +31,20 @@ class Settings:
     cudnn_benchmark: str = "off"
     threads: int | None = None
     """CPU threads that torch computes with; None leaves torch's own choice."""
+
+    def precision_of(self, component: str) -> str:
+        """The number format that a component of that name is loaded in."""
+        own = "same"
+        if component == "vae":
+            own = self.vae_precision
+        elif component.startswith("text_encoder"):
+            own = self.text_precision
+        return self.precision if own == "same" else own
+
+    def narrowest_precision(self) -> str:
+        """Of the number formats of its components one with the fewest bytes."""
+        formats = {self.precision_of(name) for name in ("unet", "vae", "text_encoder")}
+        return min(formats, key=lambda name: (name == "fp32", name))
 
     def but(self, **changes: str | int | None) -> Self:
         """These settings with some of them changed."""
@@ -55,6 +71,8 @@ class Settings:
 
 
 _WORDS = {
+    "vae_precision": "VAE in {}",
+    "text_precision": "text encoders in {}",
     "offload": "{} offload",
     "attention": "{} attention",
     "vae_slicing": "VAE slicing",

@@ -2,7 +2,7 @@
 
     python -P tests/tui/make_screenshot.py docs/images/generate.svg --model MODEL --prompt PROMPT ...
 
-runs the real worker and takes the picture when the generation is over. ``shoot`` does the same for any job.
+runs the real worker and takes the picture when the generation is over. ``shoot`` does the same for any app.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import argparse
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from doctor.telemetry.sample import Sample
-from tui.app import GenerateApp, GenerateJob
+from tui.app import GenerateApp
+from tui.orders import Order
+from tui.screens.generate import GenerateScreen
 from tui.state import View
-from tuner.events import Event, Finished, Generate, Load, Loaded
-from tuner.runner import Limits, Worker
-from tuner.settings import Request, Settings, parse_settings
+from tui.workshop import Bench, Workshop
+from tuner.generation import Wish
 
 LIMIT_SECONDS = 600.0
 
@@ -30,16 +30,14 @@ def is_over(view: View) -> bool:
 
 
 async def shoot(
-    job: GenerateJob,
+    app: GenerateApp,
     target: Path,
     size: tuple[int, int] = (140, 40),
-    read: Callable[[int | None], Sample] | None = None,
     until: Callable[[View], bool] = is_over,
     theme: str | None = None,
     keys: tuple[str, ...] = (),
 ) -> None:
-    """Run ``job``; save what a screen of ``size`` cells shows once ``until`` holds. Raises TimeoutError."""
-    app = GenerateApp(job, read=read)
+    """Run ``app``; save what a screen of ``size`` cells shows once ``until`` holds. Raises TimeoutError."""
     async with app.run_test(size=size) as pilot:
         if theme is not None:
             app.theme = theme
@@ -47,46 +45,20 @@ async def shoot(
             while not until(app.view):
                 await asyncio.sleep(0.05)
         await pilot.press(*keys)
+        await pilot.pause(0.5)
         await app.workers.wait_for_complete()
         await pilot.pause(0.5)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(app.export_screenshot(title="sdoctor generate", simplify=True))
 
 
-def real_job(worker: Worker, options: argparse.Namespace, picture: Path) -> GenerateJob:
-    """A job of a real worker that writes ``picture``."""
-    settings = Settings().but(**parse_settings(options.settings))
-    request = Request(
+def screen_of(options: argparse.Namespace) -> GenerateScreen:
+    """The real screen, with one order that begins at once."""
+    wish = Wish(
         prompt=options.prompt, width=options.size, height=options.size, steps=options.steps, seed=options.seed
     )
-
-    def start() -> Iterator[Event]:
-        for event in worker.run(
-            Load(model=options.model, settings=settings, device=options.device), Limits()
-        ):
-            yield event
-            if isinstance(event, Loaded):
-                for later in worker.run(Generate(request=request, outputs=(str(picture),)), Limits()):
-                    # The screen stands in the picture's folder, the worker elsewhere: the short name will do.
-                    yield (
-                        Finished(seconds=later.seconds, images=(picture.name,))
-                        if isinstance(later, Finished)
-                        else later
-                    )
-
-    return GenerateJob(
-        model=options.model,
-        prompt=options.prompt,
-        settings_text=settings.text(),
-        width=options.size,
-        height=options.size,
-        steps=options.steps,
-        seed=options.seed,
-        device=options.device,
-        start=start,
-        interrupt=worker.interrupt,
-        pid=lambda: worker.pid,
-    )
+    order = Order(model=options.model, wish=wish, settings=options.settings)
+    return GenerateScreen(Workshop(Bench(device=options.device)), order, begin=True)
 
 
 def main() -> None:
@@ -101,17 +73,19 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--screen", default="140x40", help="columns x rows")
+    parser.add_argument("--keys", default="", help="pressed at the end, separated by spaces")
+    parser.add_argument("--at-step", type=int, help="take the picture at this step instead of at the end")
     options = parser.parse_args()
     columns, rows = (int(part) for part in options.screen.split("x"))
     target = options.target.absolute()
-    worker = Worker()
+    until = is_over if options.at_step is None else lambda view: view.step >= options.at_step
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # so that the path on the screen is short and says nothing about this machine
-        job = real_job(worker, options, Path(folder) / "picture.png")
+        os.environ.setdefault("SDOCTOR_HOME", str(Path(folder) / "home"))
+        app = GenerateApp(screen=screen_of(options))
         try:
-            asyncio.run(shoot(job, target, (columns, rows)))
+            asyncio.run(shoot(app, target, (columns, rows), until, keys=tuple(options.keys.split())))
         finally:
-            worker.close()
             os.chdir("/")
     print(target)
 

@@ -30,9 +30,9 @@ CALLS = [
     (("generate", "x", "--settings", "vae_tiling"), 2, "'vae_tiling' is not a setting; write name=value"),
     (("generate", "x", "--settings", "threads=many"), 2, "threads=many is not a number of threads"),
     (
-        ("generate", "x", "--settings", "compile=openvino"),
+        ("generate", "x", "--settings", "compile=openvino,attention=sliced"),
         2,
-        "compile=openvino: it is not offered by this version",
+        "compile=openvino: it brings its own attention",
     ),
     (("generate", "x", "--steps", "0"), 2, "Invalid value for '--steps'"),
     (("paint", "x"), 2, "No such command 'paint'"),

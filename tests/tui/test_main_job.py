@@ -84,6 +84,7 @@ def test_generate_uses_the_profile_and_writes_a_picture_that_tells_its_making(tu
     document = json.loads(done.stdout)
     assert document["profile"] == tuned["profile"]
     assert document["settings"] == tuned["best"]["settings"]
+    assert all(verdict["id"] and verdict["title"] for verdict in document["verdicts"])
     (path,) = document["images"]
     assert Path(path).name == "a-red-circle-4.png"
     picture = Image.open(path)
@@ -210,8 +211,9 @@ def test_the_screen_in_a_real_terminal(size, tmp_path):
     session = f"sdoctor-{os.getpid()}-{size[0]}"
     tmux = ("tmux", "-L", session)
     command = Path(sys.executable).with_name("sdoctor")
-    environment = f"SDOCTOR_HOME={tmp_path} TERM=xterm-256color"
-    line = f"cd {tmp_path} && {environment} {command} generate 'a red circle' --steps 6 --seed 1; echo left with $?; cat"
+    # A plugin of pytest sets COLUMNS and LINES, which Textual takes for the size of the terminal.
+    environment = f"env -u COLUMNS -u LINES SDOCTOR_HOME={tmp_path} TERM=xterm-256color"
+    line = f"cd {tmp_path} && {environment} {command} generate --steps 6 --seed 1; echo left with $?; cat"
     subprocess.run([*tmux, "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), line], check=True)
 
     def screen() -> str:
@@ -231,12 +233,34 @@ def test_the_screen_in_a_real_terminal(size, tmp_path):
         pytest.fail(f"{words} did not appear in:\n{screen()}")
 
     try:
+        wait_for("ready", "what to draw; Enter draws it")
+        subprocess.run([*tmux, "send-keys", "a red circle", "Enter"], check=True)
         wait_for("builtin:tiny", "a red circle")
         done = wait_for("finished", "a-red-circle-1.png")
         assert "6/6steps" in done
+        # The second picture comes from the same worker, which need not load again.
+        subprocess.run([*tmux, "send-keys", "a blue square", "Enter"], check=True)
+        wait_for("finished", "a-blue-square-1.png")
+        subprocess.run([*tmux, "send-keys", "Escape"], check=True)
+        time.sleep(0.5)
+        if size[0] < 120:
+            # The picture stands where jobs and log are.
+            subprocess.run([*tmux, "send-keys", "p"], check=True)
+            wait_for("1 a red circle", "2 a blue square")
+        else:
+            # Nothing was loaded: the phase has no time.
+            wait_for("load → encode 0", "1 a red circle", "2 a blue square")
         subprocess.run([*tmux, "send-keys", "q"], check=True)
         left = wait_for("left with 0")
         assert "a-red-circle-1.png" in left
+        assert "a-blue-square-1.png" in left
+        listed = sdoctor("generate", "--list", "--json", home=tmp_path)
+        made = json.loads(listed.stdout)
+        assert made["schema"] == "sdoctor.gallery/1"
+        assert [(one["prompt"], one["exists"]) for one in made["pictures"]] == [
+            ("a blue square", True),
+            ("a red circle", True),
+        ]
     finally:
         subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
 

@@ -114,13 +114,13 @@ CALLS = [
     (("builtin:tiny", "--gpu", "T4", "--settings", "weights=int3"), "the values are native, int8, fp8, nf4"),
     (
         ("builtin:tiny", "--gpu", "T4", "--settings", "precision=fp32,attention=flash"),
-        "contradict each other",
+        "attention=flash: this kernel computes in 16 bits only; use precision=bf16",
     ),
     (
         ("builtin:tiny", "--gpu", "T4", "--settings", "compile=inductor,offload=sequential"),
-        "contradict each other",
+        "the hooks of offload=sequential cut the program to pieces; use offload=model",
     ),
-    (("builtin:tiny", "--gpu", "T4", "--settings", "compile=openvino"), "runs on a processor"),
+    (("builtin:tiny", "--gpu", "T4", "--settings", "compile=openvino"), "compile=openvino"),
     (("builtin:tiny", "--gpu", "T4", "--chart", "chart.jpg"), "ends in .svg or .png"),
     (("builtin:tiny", "--memory", "lots"), "'lots' is not an amount of memory"),
 ]

@@ -212,8 +212,9 @@ def test_the_feed_watches_the_process_that_ready_names():
             seen.set()
         return Sample(at=1.0)
 
-    feed = Feed(job_of(Script(finishing(["a.png"]), pause=0.05)), lambda _message: None, read, every=0.01)
+    feed = Feed(lambda _message: None, read, every=0.01)
     feed.start()
+    feed.run(job_of(Script(finishing(["a.png"]), pause=0.05)))
     assert seen.wait(5)
     feed.close()
     assert watched[0] in (None, READY.pid)
@@ -230,8 +231,9 @@ def test_a_closed_feed_ends_the_iterator_and_says_nothing_more():
         finally:
             ended.set()
 
-    feed = Feed(job_of(Script([]), start=start), said.append, lambda _pid: Sample(at=1.0), every=60)
+    feed = Feed(said.append, lambda _pid: Sample(at=1.0), every=60)
     feed.start()
+    feed.run(job_of(Script([]), start=start))
     time.sleep(0.1)
     feed.close()
     feed.join(5)
@@ -246,8 +248,9 @@ def test_a_job_that_raises_is_reported_with_its_error():
         raise ValueError("no such model")
 
     said = queue.Queue()
-    feed = Feed(job_of(Script([]), start=start), said.put, lambda _pid: Sample(at=1.0), every=60)
+    feed = Feed(said.put, lambda _pid: Sample(at=1.0), every=60)
     feed.start()
+    feed.run(job_of(Script([]), start=start))
     messages = [said.get(timeout=5)]
     while not isinstance(messages[-1], FeedEnded):
         messages.append(said.get(timeout=5))

@@ -21,6 +21,11 @@ from tuner.worker.build import describe
 # SD3.5-large: 8.06 billion in public model tables (stabilityai/stable-diffusion-3.5-large says 8.1 billion).
 # SD3.5-medium: 2.24 billion in public model tables; its peaks with offload on a P100 (test_predict) fit to 0.5 %.
 # SDXL-Turbo is SDXL trained on for 512x512; LCM is SD 1.5 with a projection of the guidance scale, 256 x 320 weights.
+# AuraFlow: "6.8B" (fal's blog). CogView4: "6B"; its encoder is GLM-4-9B without the output layer of 621 million.
+# HunyuanDiT: 1.5 billion, bilingual CLIP 350 million, mT5 1.6 billion (Tencent/HunyuanDiT, README). Kandinsky 3:
+# U-Net 3.0, FLAN-UL2's encoder 8.6 (without its 132 million embeddings) and MoVQ 0.27 billion (ai-forever/Kandinsky-3,
+# README). Lumina-Image 2.0: 2.6 billion. Stable Cascade: 3.6 billion, 1.5 billion, 20 million for stages C, B, A
+# (Stability-AI/StableCascade, README). Wuerstchen: a billion each for stages C and B (arXiv 2306.00637). FLUX.2 klein: "9B".
 CLIP_L, CLIP_L_PROJECTED, BIG_G, T5 = 123_060_480, 123_650_304, 694_659_840, 4_762_310_656
 VAE_4, VAE_16 = 83_653_863, 83_819_683
 QWEN3_4B = 4_022_468_096
@@ -64,6 +69,32 @@ PUBLISHED = {
     "flux2-klein-4b": {"text_encoder": QWEN3_4B, "transformer": 3_875_544_576, "vae": 84_046_115},
     "chroma": {"text_encoder": T5, "transformer": 8_899_983_424, "vae": VAE_16},
     "qwen-image": {"text_encoder": 8_292_166_656, "transformer": 20_430_401_088, "vae": 126_892_531},
+    "auraflow": {"text_encoder": 1_223_550_976, "transformer": 6_858_605_568, "vae": 83_653_863},
+    "cogview4": {"text_encoder": 8_779_194_368, "transformer": 6_369_118_272, "vae": 406_100_643},
+    "flux2-klein-9b": {"text_encoder": 8_190_735_360, "transformer": 9_078_581_248, "vae": 84_046_115},
+    "hunyuandit": {
+        "text_encoder": 352_035_840,
+        "text_encoder_2": 1_669_958_656,
+        "transformer": 1_499_952_032,
+        "vae": 83_653_863,
+    },
+    "kandinsky3": {"movq": 270_669_103, "text_encoder": 8_721_797_632, "unet": 3_055_348_228},
+    "lumina2": {"text_encoder": 2_614_341_888, "transformer": 2_609_769_152, "vae": 83_819_683},
+    "stable-cascade": {
+        "decoder": 1_562_941_136,
+        "prior_image_encoder": 303_966_208,
+        "prior_prior": 3_589_103_632,
+        "prior_text_encoder": 694_659_840,
+        "text_encoder": 694_659_840,
+        "vqgan": 18_406_894,
+    },
+    "wuerstchen": {
+        "decoder": 1_055_365_280,
+        "prior_prior": 993_636_896,
+        "prior_text_encoder": 693_021_440,
+        "text_encoder": 352_984_064,
+        "vqgan": 18_406_894,
+    },
 }
 # Native side, divisor of the sides, steps: from the model cards and the pipelines' documented defaults.
 NATURE = {
@@ -83,6 +114,14 @@ NATURE = {
     "flux2-klein-4b": (1024, 16, 50),
     "chroma": (1024, 16, 35),
     "qwen-image": (1024, 16, 50),
+    "auraflow": (1024, 16, 50),
+    "cogview4": (1024, 16, 50),
+    "flux2-klein-9b": (1024, 16, 50),
+    "hunyuandit": (1024, 16, 50),
+    "kandinsky3": (1024, 8, 25),
+    "lumina2": (1024, 16, 30),
+    "stable-cascade": (1024, 16, 12),
+    "wuerstchen": (1024, 16, 12),
 }
 
 

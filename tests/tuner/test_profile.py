@@ -130,3 +130,19 @@ def test_a_write_that_fails_leaves_the_old_profile(monkeypatch):
         store.save(replace(PROFILE, speedup=99.0))
     assert path.read_bytes() == before
     assert [item.name for item in path.parent.iterdir()] == [path.name]
+
+
+def test_a_profile_of_the_first_schema_still_loads():
+    document = msgspec.json.decode(msgspec.json.encode(PROFILE))
+    document["schema"] = "sdoctor.profile/1"
+    # What schema 1 did not have yet, and settings that came later.
+    for name in ("pipeline", "architecture"):
+        document.pop(name)
+    for rung in document["ladder"]:
+        rung.pop("peak_bytes")
+        rung.pop("seconds_per_image")
+        rung["settings"].pop("vae_precision")
+    profile = decode_profile(msgspec.json.encode(document), "old.json")
+    assert profile.best == PROFILE.best
+    assert profile.ladder[1].settings == TILED
+    assert (profile.pipeline, profile.architecture) == (None, {})

@@ -56,44 +56,65 @@ def generate(
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load weights that can run code.")
     ] = False,
+    preview: Annotated[
+        bool | None,
+        typer.Option(
+            "--preview/--no-preview",
+            help="Look at the picture as it forms (default: on the screen; with --plain, as a file beside it).",
+            show_default=False,
+        ),
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the pictures that were made, newest first, and draw nothing.")
+    ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the screen.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Make a picture with the settings that tune found for this machine."""
-    import secrets
+    """Make a picture with the settings that tune found for this machine.
+
+    On a terminal this opens a screen, where further pictures can be ordered; without a prompt it begins with an empty box.
+    """
+    if listed:
+        from tui.gallery import as_document, as_lines, gallery
+
+        typer.echo(as_document(gallery()) if as_json else as_lines(gallery()))
+        return
 
     from doctor.sizes import parse_size
-    from tui.decision import Asked, decide
-    from tui.generating import run
-    from tui.prompt import read_prompt
-    from tui.situation import survey
+    from tui.generate_run import Call, run
+    from tui.orders import Order
+    from tui.workshop import Bench
     from tuner.generation import Wish
 
     width, height = parse_size(size) if size else (None, None)
+    typed = [settings or "", f"precision={precision.lower()}" if precision else ""]
     wish = Wish(
-        prompt=read_prompt(prompt, prompt_file),
+        prompt=prompt or "",
         negative_prompt=negative,
         width=width,
         height=height,
         steps=steps,
         guidance=guidance,
-        seed=secrets.randbelow(2**31) if seed is None else seed,
         batch=batch,
     )
-    situation = survey(model, device, memory, allow_pickle=allow_pickle)
-    asked = Asked(
-        precision=precision,
+    bench = Bench(
+        device=device,
+        memory=memory,
+        allow_pickle=allow_pickle,
+        output=output,
         low_memory=low_memory,
-        settings=settings,
         use_profile=not no_profile,
         force=force,
     )
-    decision = decide(situation, asked, wish)
-    result = run(
-        situation, decision, wish, output, allow_pickle=allow_pickle, plain=plain or as_json, quiet=as_json
+    run(
+        Call(
+            order=Order(model=model, wish=wish, settings=",".join(filter(None, typed))),
+            bench=bench,
+            has_prompt=prompt is not None,
+            prompt_file=prompt_file,
+            seed=seed,
+            plain=plain,
+            as_json=as_json,
+            preview=preview,
+        )
     )
-    if as_json:
-        typer.echo(result.as_document())
-    elif result.finished:
-        typer.echo(result.as_lines())
-    result.raise_if_failed()

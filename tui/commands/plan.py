@@ -34,11 +34,15 @@ def plan(
         typer.Option("--settings", help="For example precision=fp16,offload=model,vae_tiling=on."),
     ] = None,
     guidance: Annotated[
-        bool,
-        typer.Option("--guidance/--no-guidance", help="Guided by the prompt's opposite, if the model is."),
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--guidance/--no-guidance",
+            help="Guided by the prompt's opposite (default: as the model's makers recommend).",
+        ),
+    ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, max=1000, help="Steps of the time estimate.")
+        int | None,
+        typer.Option("--steps", min=1, max=1000, help="Steps of the time estimate (default: recommended)."),
     ] = None,
     max_size: Annotated[
         int, typer.Option("--max-size", min=64, max=16384, help="Largest side to try, in pixels.")
@@ -60,7 +64,7 @@ def plan(
     from tui.plan_document import as_document, as_table
     from tui.planned_device import planned_device, starting_settings
     from tuner.dryrun.client import Oracle
-    from tuner.models import ModelKind, resolve
+    from tuner.models import ModelKind, recommended, resolve
     from tuner.plan_settings import check_settings
     from tuner.settings import parse_settings
 
@@ -81,8 +85,10 @@ def plan(
         if reference.kind is ModelKind.BUILTIN
         else str(reference.path.resolve() if reference.path else model)
     )
+    advice = recommended(reference)
+    guided = advice.is_guided if guidance is None else guidance
     with Oracle() as oracle:
-        planner = _planner(oracle, name, batch, guidance, steps, max_size, place)
+        planner = _planner(oracle, name, batch, guided, steps or advice.steps, max_size, place)
         if all_cards:
             _print_cards(planner, reference.name, reference.pipeline_class, changes, wanted, as_json=as_json)
             return
@@ -153,6 +159,7 @@ def _examine(
         rungs=tuple(rung.name for rung in rungs),
         largest=largest,
         change=change,
+        guidance=planner.guidance,
         notes=place.notes,
     )
 

@@ -11,13 +11,22 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+Table = tuple[str, tuple[tuple[str, str], ...]]
+"""A heading with rows of a name and its words."""
+
 _KEYS = (
-    ("q", "quit; stops a running worker first (q q: at once)"),
-    ("c, Escape", "cancel the generation after the present step"),
+    ("i", "to the prompt; Enter draws it, or queues it while one is drawn"),
+    ("↑ ↓ in the box", "prompts typed before; Esc gives the letter keys back"),
+    ("o", "options: size, steps, guidance, seed, batch, model, negative prompt"),
+    ("s", "settings: every knob, and why a value cannot be used here"),
+    ("g", "gallery of what was made"),
+    ("j", "to the jobs: x removes, K and J move, Enter takes one up again"),
+    ("c", "cancel the generation after the present step (c c: at once)"),
     ("p", "picture or panels, where there is no room for both"),
     ("n", "next picture of the batch"),
-    ("↑ ↓ PgUp PgDn", "scroll the log"),
-    ("Ctrl+P", "command palette: themes, screenshot, ..."),
+    ("q", "quit; stops a running worker first (q q: at once)"),
+    ("PgUp PgDn", "scroll the log"),
+    ("Ctrl+P", "command palette: themes, unload the model, screenshot, ..."),
     ("?", "this help"),
 )
 _MEANINGS = (
@@ -30,24 +39,35 @@ _MEANINGS = (
     ("unknown, ?", "could not be read; it is never shown as zero"),
 )
 
+_GENERATE = (("Keys", _KEYS), ("Figures", _MEANINGS))
+
 
 class HelpOverlay(ModalScreen[None]):
     """Lies over the screen, which goes on below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q,f1", "dismiss", "close", key_display="Esc")
+        Binding("escape,question_mark,q", "dismiss", "close", key_display="Esc")
     ]
+
+    def __init__(self, tables: tuple[Table, ...] = _GENERATE) -> None:
+        """``tables``: what the present screen explains. An app with places adds the keys that go to them."""
+        super().__init__()
+        self._tables = tables
 
     def compose(self) -> ComposeResult:
         """One box in the middle."""
+        tables = (*self._tables, *getattr(self.app, "help_tables", ()))
         with VerticalScroll(id="help") as box:
             box.border_title = "help"
             box.border_subtitle = "Esc closes"
             yield Static(
-                Content("\n").join([*_table("Keys", _KEYS), Content(""), *_table("Figures", _MEANINGS)])
+                Content("\n").join(
+                    line for number, table in enumerate(tables) for line in _table(*table, gap=number > 0)
+                )
             )
 
 
-def _table(title: str, rows: tuple[tuple[str, str], ...]) -> list[Content]:
-    lines = [Content.assemble((title, "bold $text-accent"))]
+def _table(title: str, rows: tuple[tuple[str, str], ...], *, gap: bool) -> list[Content]:
+    lines = [Content("")] if gap else []
+    lines.append(Content.assemble((title, "bold $text-accent")))
     return lines + [Content.assemble((f"  {name:<15}", "bold"), words) for name, words in rows]

@@ -1,4 +1,4 @@
-"""Picture: an image file drawn with half blocks, two pixels to a cell."""
+"""Picture: an image file, or one that still forms, drawn with half blocks, two pixels to a cell."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tuner.events import Preview
+
 _UPPER_HALF = "▀"
 Rgb = tuple[int, int, int]
+Source = Path | Preview
+"""What can be drawn: a file, or the picture as it forms."""
 
 
 @lru_cache(maxsize=8192)
@@ -23,14 +27,14 @@ def _style(upper: Rgb, lower: Rgb) -> Style:
     return Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower))
 
 
-def half_blocks(image: Image.Image, size: Size) -> list[Strip]:
-    """``image`` as large as fits into ``size`` cells of shape 1:2, keeping its own shape."""
+def half_blocks(
+    image: Image.Image, size: Size, larger: Image.Resampling = Image.Resampling.NEAREST
+) -> list[Strip]:
+    """``image`` as large as fits into ``size`` cells of shape 1:2, keeping its own shape; ``larger``: how it grows."""
     scale = min(size.width / image.width, 2 * size.height / image.height)
     width = max(1, round(image.width * scale))
     height = max(2, round(image.height * scale) // 2 * 2)
-    small = image.convert("RGB").resize(
-        (width, height), Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
-    )
+    small = image.convert("RGB").resize((width, height), Image.Resampling.BOX if scale < 1 else larger)
     data = small.tobytes()
     pixels: list[Rgb] = list(zip(data[0::3], data[1::3], data[2::3], strict=True))
     return [
@@ -56,24 +60,26 @@ class Picture(Widget):
     class Drawn(Message):
         """A thread has drawn the picture, or says why it could not."""
 
-        def __init__(self, wanted: tuple[Path, Size], strips: list[Strip], problem: str = "") -> None:
+        def __init__(self, wanted: tuple[Source, Size], strips: list[Strip], problem: str = "") -> None:
             super().__init__()
             self.wanted = wanted
             self.strips = strips
             self.problem = problem
 
-    def __init__(self, id: str) -> None:
-        super().__init__(id=id)
-        self._path: Path | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self._source: Source | None = None
         self._words = ""
         self._problem = ""
         self._strips: list[Strip] = []
 
-    def show(self, path: Path | None, words: str = "") -> None:
-        """Draw the file at ``path``; without one, say ``words``."""
-        if (path, words) == (self._path, self._words):
+    def show(self, source: Source | None, words: str = "") -> None:
+        """Draw ``source``; without one, say ``words``. What was drawn stays until the new picture is ready."""
+        if (source, words) == (self._source, self._words):
             return
-        self._path, self._words, self._problem, self._strips = path, words, "", []
+        self._source, self._words, self._problem = source, words, ""
+        if source is None:
+            self._strips = []
         self._draw()
         self.refresh()
 
@@ -83,17 +89,21 @@ class Picture(Widget):
 
     def _draw(self) -> None:
         size = self.content_size
-        if self._path is not None and size.area:
-            draw = partial(self._draw_in_thread, (self._path, size))
+        if self._source is not None and size.area:
+            draw = partial(self._draw_in_thread, (self._source, size))
             self.run_worker(draw, thread=True, exclusive=True, exit_on_error=False)
 
-    def _draw_in_thread(self, wanted: tuple[Path, Size]) -> None:
-        path, size = wanted
+    def _draw_in_thread(self, wanted: tuple[Source, Size]) -> None:
+        source, size = wanted
         try:
-            with Image.open(path) as image:
-                # JPEG only: decode no more pixels than are drawn.
-                image.draft("RGB", (2 * size.width, 4 * size.height))
-                strips = half_blocks(image, size)
+            if isinstance(source, Preview):
+                image = Image.frombytes("RGB", (source.width, source.height), source.rgb)
+                strips = half_blocks(image, size, Image.Resampling.BICUBIC)
+            else:
+                with Image.open(source) as image:
+                    # JPEG only: decode no more pixels than are drawn.
+                    image.draft("RGB", (2 * size.width, 4 * size.height))
+                    strips = half_blocks(image, size)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             self.post_message(self.Drawn(wanted, [], f"The picture could not be drawn: {error}"))
             return
@@ -102,7 +112,7 @@ class Picture(Widget):
     def on_picture_drawn(self, message: Drawn) -> None:
         """Take what the thread drew, unless another picture or size is wanted by now."""
         message.stop()
-        if message.wanted != (self._path, self.content_size):
+        if message.wanted != (self._source, self.content_size):
             return
         self._strips, self._problem = message.strips, message.problem
         self.refresh()

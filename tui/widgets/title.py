@@ -15,7 +15,7 @@ class TitleBar(OfView):
     def render(self) -> Content:
         """The model gives way first when the line is too short, then the command."""
         view = self.view
-        right = f"{status(view)}  {clock(view.elapsed)} "
+        right = f"{status(view)}  {clock(view.elapsed)} " if view.run else f"{status(view)} "
         left = " sdoctor generate" if self.size.width > 60 else " sdoctor" if self.size.width > 30 else ""
         model = f"  {printable(view.run.model)}" if view.run else ""
         room = self.size.width - len(left) - len(right) - 2

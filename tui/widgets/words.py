@@ -57,6 +57,8 @@ def pace(seconds_per_step: float) -> str:
 
 def status(view: View) -> str:
     """What is happening now, in a few words."""
+    if view.run is None:
+        return "ready"
     if view.outcome is not None:
         return ENDED[view.outcome] if view.over or not view.stopping else "stopping"
     if view.stopping:

@@ -44,7 +44,9 @@ def main() -> None:
                 f"'{ask.model}' has no configuration files here; name a builtin model or a local folder"
             )
         # Everything else is turned in place.
-        key = (ask.model, ask.settings.precision, ask.settings.attention, ask.settings.memory_format)
+        settings = ask.settings
+        formats = (settings.precision, settings.vae_precision, settings.text_precision)
+        key = (ask.model, formats, settings.attention, settings.memory_format)
         if key not in built:
             built.clear()
             built[key] = DryRun(folder, ask.settings)

@@ -9,7 +9,7 @@ on the device and is added by ``tuner.predict``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,22 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from tuner.dryrun.fakes import conversions_replace, fake_pipeline
 from tuner.dryrun.ledger import Ledger
+from tuner.dryrun.repeats import repeat_blocks, repeat_calls, replaced
 from tuner.dryrun.rows import ENTER, LEAVE, Answer, Ask, Call, Layer
+from tuner.dryrun.stages import stage_of
 from tuner.dryrun.weights import component_of, layers_of, tensors_of
 from tuner.knobs import apply_settings
 from tuner.settings import Settings
-from tuner.worker.build import describe, torch_dtype
+from tuner.worker.build import describe, dtypes_of
 
 # Backends by whatever name compute without the matrix of scores, as PyTorch's own fused attention does.
 _PLAIN_ATTENTION = ("sdpa", "sliced")
 _MATH = "_native_math"
+# Stable Cascade's model card takes 20 steps of the prior and 10 of the decoder
+# (https://huggingface.co/stabilityai/stable-cascade); Wuerstchen's defaults are 60 and 12.
+_PRIOR_STEPS = 2
+# Scales of classifier-free guidance by whatever name; at 0 no pipeline guides (Z-Image still does at 1).
+_GUIDANCE = ("guidance_scale", "prior_guidance_scale", "decoder_guidance_scale", "true_cfg_scale")
 
 
 class DryRun:
@@ -38,7 +45,7 @@ class DryRun:
     def __init__(self, folder: Path, settings: Settings) -> None:
         """Raises ComponentFailed where a part cannot be built from its configuration."""
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
-        self._pipe = fake_pipeline(folder, torch_dtype(settings.precision), self._mode)
+        self._pipe = fake_pipeline(folder, dtypes_of(settings), self._mode)
         self._settings = settings
         self._info = describe(self._pipe)
         self._memo: dict[Any, tuple[Call, Any]] = {}
@@ -52,7 +59,8 @@ class DryRun:
     def _apply(self, settings: Settings) -> tuple[str, ...]:
         attention = settings.attention if settings.attention in _PLAIN_ATTENTION else "sdpa"
         # The hooks of offload need the device itself: tuner.predict models what they do.
-        applied = settings.but(attention=attention, offload="none", threads=None)
+        # What fewer bits take is counted by tuner.dryrun.weights.
+        applied = settings.but(attention=attention, offload="none", threads=None, weights="native")
         with conversions_replace():
             return apply_settings(self._pipe, applied, "cpu")
 
@@ -80,7 +88,9 @@ class DryRun:
             components=tuple(component_of(name, part, ask.settings.weights) for name, part in models.items()),
             calls=tuple(calls.made.values()),
             order=tuple(calls.order),
-            offload_order=tuple((getattr(self._pipe, "model_cpu_offload_seq", None) or "").split("->")),
+            offload_order=_offload_order(
+                self._pipe, list(models), [call.component.name for call in calls.made.values()]
+            ),
             remarks=self._remarks,
         )
 
@@ -93,18 +103,35 @@ class DryRun:
             "num_inference_steps": 1,
             "output_type": "pt",
         }
+        if "prior_num_inference_steps" in accepted:
+            # As many steps of the prior for each of the decoder as its makers take.
+            arguments["prior_num_inference_steps"] = _PRIOR_STEPS
         if "use_resolution_binning" in accepted:
             arguments["use_resolution_binning"] = False
-        if not ask.guidance and "guidance_scale" in accepted:
-            arguments["guidance_scale"] = 1.0
+        if not ask.guidance:
+            arguments |= {name: 0.0 for name in _GUIDANCE if name in accepted}
+        elif _default(accepted, "true_cfg_scale") > 1:
+            # Qwen-Image guides only beside a negative prompt, and its makers give it an empty one.
+            arguments["negative_prompt"] = [" "] * ask.batch
         return arguments
 
 
-def stage_of(component: str) -> str:
-    """The stage in which a component of that name works."""
-    if component.startswith(("text_encoder", "image_encoder")):
-        return "encode"
-    return "decode" if component.startswith(("vae", "vqgan")) else "denoise"
+def _offload_order(pipe: Any, models: list[str], called: list[str]) -> tuple[str, ...]:
+    """Components as the hooks of model offload follow each other.
+
+    A pipeline made of two says nothing of its own; each of them frees its models when it ends, so they follow
+    each other as they are called, after those that are not.
+    """
+    own = getattr(pipe, "model_cpu_offload_seq", None)
+    if own:
+        return tuple(own.split("->"))
+    return (*(name for name in models if name not in called), *dict.fromkeys(called))
+
+
+def _default(parameters: Mapping[str, inspect.Parameter], name: str) -> float:
+    """The number that a parameter takes by itself; 0 if there is none."""
+    value = parameters[name].default if name in parameters else None
+    return value if isinstance(value, (int, float)) else 0.0
 
 
 class _Calls:
@@ -124,7 +151,7 @@ class _Calls:
                 if isinstance(model, torch.nn.Module):
                     entry = "decode" if stage_of(name) == "decode" else "forward"
                     body = getattr(model, entry)
-                    stack.enter_context(_replaced(model, entry, self._entry(name, body)))
+                    stack.enter_context(replaced(model, entry, self._entry(name, body)))
             yield
 
     def _entry(self, name: str, body: Callable[..., Any]) -> Callable[..., Any]:
@@ -157,10 +184,12 @@ class _Calls:
                 return leaf
             fake = self._mode.from_tensor(leaf)
             ledger.count(fake)
+            ledger.know(fake, leaf)
             return fake
 
         fake_args, fake_kwargs = tree_map(to_fake, (args, kwargs))
         with ExitStack() as stack:
+            repeat_blocks(model, ledger, stack)
             if stage_of(name) == "decode":
                 _shorten_tiles(model, ledger, stack)
             layers = _followed(list(layers_of(name, model, self._settings.weights)), ledger, stack)
@@ -172,56 +201,45 @@ class _Calls:
             # Asked at every call: SDXL's pipeline makes its VAE float32 just before it decodes.
             component=component_of(name, model, self._settings.weights),
             events=tuple(ledger.events),
-            convolutions=tuple(ledger.convolutions),
-            layers=layers,
+            convolutions=ledger.convolutions,
+            layers=tuple(layers),
             flops=ledger.flops,
             moved_bytes=ledger.moved,
         )
         return call, tree_map(_to_meta, out)
 
 
-def _followed(found: list[tuple[Any, Layer]], ledger: Ledger, stack: ExitStack) -> tuple[Layer, ...]:
-    """Within the stack: the ledger says when each layer begins and ends. Equal layers are given once."""
+def _followed(
+    found: list[tuple[Any, Callable[[Any], Layer]]], ledger: Ledger, stack: ExitStack
+) -> dict[Layer, int]:
+    """Within the stack: the ledger says when each layer begins and ends. Fills what it returns; equal layers once."""
     numbers: dict[Layer, int] = {}
+    running: list[int] = []
 
-    def follow(module: Any, number: int) -> None:
-        before = module.register_forward_pre_hook(lambda *_: ledger.events.append((ENTER, number)))
-        after = module.register_forward_hook(lambda *_: ledger.events.append((LEAVE, number)))
+    def follow(module: Any, layer_of: Callable[[Any], Layer]) -> None:
+        def begin(_module: Any, args: Any) -> None:
+            layer = layer_of(args[0] if args else None)
+            running.append(numbers.setdefault(layer, len(numbers)))
+            ledger.events.append((ENTER, running[-1]))
+
+        before = module.register_forward_pre_hook(begin)
+        after = module.register_forward_hook(lambda *_: ledger.events.append((LEAVE, running.pop())))
         stack.callback(before.remove)
         stack.callback(after.remove)
 
-    for module, layer in found:
-        follow(module, numbers.setdefault(layer, len(numbers)))
-    return tuple(numbers)
+    for module, layer_of in found:
+        follow(module, layer_of)
+    return numbers
 
 
 def _shorten_tiles(model: Any, ledger: Ledger, stack: ExitStack) -> None:
     """Within the stack: tiles of one shape are computed once, and seams blended on one line."""
     decoder = getattr(model, "decoder", None)
     if decoder is not None:
-        stack.enter_context(_replaced(decoder, "forward", _once(decoder.forward, ledger)))
+        repeat_calls(decoder, ledger, stack)
     for blend in ("blend_v", "blend_h"):
         if hasattr(model, blend):
-            stack.enter_context(_replaced(model, blend, _one_line(getattr(model, blend), ledger)))
-
-
-def _once(body: Callable[..., Any], ledger: Ledger) -> Callable[..., Any]:
-    """Runs the body once per shape of its input; tiles of the same shape cost the same again."""
-    seen: dict[Any, tuple[Any, torch.Size, torch.dtype]] = {}
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        key = _shapes((args, kwargs))
-        if key in seen:
-            work, shape, dtype = seen[key]
-            ledger.repeat(work)
-            return torch.empty(shape, dtype=dtype)
-        mark = ledger.mark()
-        out = body(*args, **kwargs)
-        if isinstance(out, torch.Tensor):
-            seen[key] = (ledger.since(mark), out.shape, out.dtype)
-        return out
-
-    return call
+            stack.enter_context(replaced(model, blend, _one_line(getattr(model, blend), ledger)))
 
 
 def _one_line(blend: Callable[[Any, Any, int], Any], ledger: Ledger) -> Callable[[Any, Any, int], Any]:
@@ -230,9 +248,9 @@ def _one_line(blend: Callable[[Any, Any, int], Any], ledger: Ledger) -> Callable
     def call(first: Any, second: Any, extent: int) -> Any:
         mark = ledger.mark()
         out = blend(first, second, min(extent, 1))
-        _, flops, moved = ledger.since(mark)
-        ledger.flops += flops * max(0, extent - 1)
-        ledger.moved += moved * max(0, extent - 1)
+        work = ledger.since(mark)
+        ledger.flops += work.flops * max(0, extent - 1)
+        ledger.moved += work.moved * max(0, extent - 1)
         return out
 
     return call
@@ -253,12 +271,3 @@ def _to_meta(leaf: Any) -> Any:
 
 def _to_zeros(leaf: Any) -> Any:
     return torch.zeros(leaf.shape, dtype=leaf.dtype) if isinstance(leaf, torch.Tensor) else leaf
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        delattr(owner, name)

@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from tuner.worker.assemble import build_pipeline
 from tuner.worker.build import cast_buffers
 from tuner.worker.noise import kept_in_float32, named_places
 
 
-def fake_pipeline(folder: Path, dtype: torch.dtype, mode: FakeTensorMode) -> Any:
-    """The pipeline of that folder with fake weights in ``dtype``; scheduler and tokenizers are real.
+def fake_pipeline(folder: Path, dtypes: Callable[[str], torch.dtype], mode: FakeTensorMode) -> Any:
+    """The pipeline of that folder with fake weights; scheduler and tokenizers are real.
+
+    ``dtypes`` gives the type of a component's weights by its name.
 
     Raises ComponentFailed.
     """
 
-    def finish(_name: str, model: Any) -> None:
+    def finish(name: str, model: Any) -> None:
+        dtype = dtypes(name)
         _fake_parameters(model, dtype, mode)
         cast_buffers(model, dtype)
         for module in model.modules():
@@ -40,11 +43,18 @@ def _fake_parameters(model: Any, dtype: torch.dtype, mode: FakeTensorMode) -> No
     for path, module, key, parameter in list(named_places(model)):
         if id(parameter) not in made:
             kind = torch.float32 if any(part in kept for part in path.split(".")) else dtype
-            with mode:
-                made[id(parameter)] = torch.nn.Parameter(
-                    torch.empty(parameter.shape, dtype=kind), requires_grad=False
-                )
+            # Made from what is on the meta device already: asking the fake mode for it takes ten times as long.
+            empty = torch.empty(parameter.shape, dtype=kind, device="meta")
+            fake = FakeTensor(mode, empty, torch.device("cpu"))
+            made[id(parameter)] = _as_parameter(fake)
         module._parameters[key] = made[id(parameter)]
+
+
+def _as_parameter(fake: Any) -> torch.nn.Parameter:
+    """What ``torch.nn.Parameter`` does to a tensor of a class of its own, without the copy that it makes first."""
+    fake._is_param = True
+    parameter: torch.nn.Parameter = fake
+    return parameter
 
 
 @contextmanager
@@ -70,7 +80,9 @@ def _replace_tensors(root: Any, convert: Callable[[Any], Any], recurse: bool = T
                 continue
             if id(parameter) not in made:
                 with torch.no_grad():
-                    new = torch.nn.Parameter(convert(parameter), requires_grad=False)
+                    new = convert(parameter)
+                    if new is not parameter:
+                        new = _as_parameter(new)
                 # The old one is kept until the end, so that no new one gets its id.
                 made[id(parameter)] = (parameter, new)
             module._parameters[key] = made[id(parameter)][1]

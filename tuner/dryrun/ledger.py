@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
+from torch.utils.weak import WeakIdKeyDictionary
 
 from tuner.dryrun.rows import CONVOLUTION, RELEASE, Convolution
 
+# Tensors with more numbers than this are not computed with: masks of prompts have hundreds.
+_MOST_VALUES = 1 << 16
 _CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten._convolution)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A piece of what a ledger wrote down."""
+
+    events: tuple[tuple[int, int], ...]
+    flops: int
+    moved: int
+
+    def left_allocated(self) -> set[int]:
+        """Allocations of this piece that did not end in it."""
+        made = {number for size, number in self.events if size > 0}
+        return made - {number for size, number in self.events if size == RELEASE}
 
 
 class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not followed
@@ -23,13 +42,15 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
     def __init__(self) -> None:
         super().__init__()
         self.events: list[tuple[int, int]] = []
-        self.convolutions: list[Convolution] = []
+        self._convolutions: dict[Convolution, int] = {}
         self.flops = 0
         """Of matrix products, convolutions and attention, a multiply-add counted as two, as FlopCounterMode does."""
         self.moved = 0
         """Inputs and outputs of every operation that is no view, in bytes: as if nothing stayed in a cache."""
         self._numbers = 0
         self._known: dict[int, Any] = {}
+        self._silent = False
+        self._values: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
     def ignore(self, tensors: Iterable[torch.Tensor]) -> None:
         """Never count these: weights and buffers, whose residency is accounted for elsewhere."""
@@ -45,8 +66,26 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         if key in self._known or not storage.nbytes():
             return
         number = self._take(storage.nbytes())
-        self._known[key] = None
-        weakref.finalize(storage, self._free, key, number)
+        self._hold(storage, number)
+
+    def _hold(self, storage: Any, number: int) -> None:
+        """From now on the allocation lives as long as the storage."""
+        self._known[storage._cdata] = number
+        weakref.finalize(storage, self._free, storage._cdata, number)
+
+    def number_of(self, tensor: torch.Tensor) -> int | None:
+        """The allocation that holds it; None if it is not counted."""
+        number = self._known.get(tensor.untyped_storage()._cdata)
+        return number if isinstance(number, int) else None
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Within: nothing is written down. For making the tensors of ``repeat``."""
+        self._silent = True
+        try:
+            yield
+        finally:
+            self._silent = False
 
     def _take(self, size: int) -> int:
         self._numbers += 1
@@ -57,36 +96,73 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         del self._known[key]
         self.events.append((RELEASE, number))
 
+    @property
+    def convolutions(self) -> tuple[Convolution, ...]:
+        """Those that differ, as the events number them."""
+        return tuple(self._convolutions)
+
     def mark(self) -> tuple[int, int, int]:
         """Where a piece of work begins; hand it to ``since``."""
         return len(self.events), self.flops, self.moved
 
-    def since(self, mark: tuple[int, int, int]) -> tuple[list[tuple[int, int]], int, int]:
-        """(events, operations, bytes moved) of the work since ``mark``."""
+    def since(self, mark: tuple[int, int, int]) -> Work:
+        """The work since ``mark``."""
         start, flops, moved = mark
-        return self.events[start:], self.flops - flops, self.moved - moved
+        return Work(tuple(self.events[start:]), self.flops - flops, self.moved - moved)
 
-    def repeat(self, work: tuple[list[tuple[int, int]], int, int]) -> None:
-        """Write down once more what was done before; what it left allocated is released at its end."""
-        events, flops, moved = work
+    def repeat(self, work: Work, kept: Mapping[int, torch.Tensor]) -> None:
+        """Write down once more what was done before.
+
+        ``kept`` says which new tensor lives in which of its allocations; others are released at its end.
+        """
         renamed: dict[int, int] = {}
-        for size, number in events:
+        for size, number in work.events:
             if size < RELEASE:
                 self.events.append((size, number))
             elif size != RELEASE:
                 renamed[number] = self._take(size)
             elif number in renamed:
                 self.events.append((RELEASE, renamed.pop(number)))
+        for number, tensor in kept.items():
+            self._hold(tensor.untyped_storage(), renamed.pop(number))
         self.events.extend((RELEASE, number) for number in renamed.values())
-        self.flops += flops
-        self.moved += moved
+        self.flops += work.flops
+        self.moved += work.moved
+
+    def know(self, fake: torch.Tensor, value: torch.Tensor) -> None:
+        """Remember what is in a tensor of whole numbers, such as the mask of a prompt, as far as others follow from it.
+
+        A fake tensor has no values, but some models ask how long a prompt is (Lumina 2).
+        """
+        if not value.is_floating_point() and value.numel() <= _MOST_VALUES:
+            self._values[fake] = value
+
+    def _follow(self, func: Any, args: Any, kwargs: Any, outputs: list[torch.Tensor]) -> None:
+        """Compute for real what follows from known values only."""
+        sources = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if not sources or not all(source in self._values for source in sources):
+            return
+        known, named = tree_map(
+            lambda leaf: self._values.get(leaf, leaf) if _is_tensor(leaf) else leaf, (args, kwargs)
+        )
+        with _disable_current_modes():
+            values = [leaf for leaf in tree_leaves(func(*known, **named)) if _is_tensor(leaf)]
+        for fake, value in zip(outputs, values, strict=True):
+            self.know(fake, value)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func is torch.ops.aten._local_scalar_dense.default and args[0] in self._values:
+            with _disable_current_modes():
+                return self._values[args[0]].item()
         out = func(*args, **kwargs)
+        if self._silent:
+            return out
         outputs = [leaf for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor)]
         for tensor in outputs:
             self.count(tensor)
+        if self._values:
+            self._follow(func, args, kwargs, outputs)
         packet = func._overloadpacket
         if packet is _CPU_ATTENTION:
             # torch's counter has no entry for it; the same formula holds for every fused attention.
@@ -109,5 +185,9 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
             element_bytes=source.element_size(),
             three_by_three=tuple(weight.shape[2:]) == (3, 3) and set(stride) == {1},
         )
-        self.events.append((CONVOLUTION, len(self.convolutions)))
-        self.convolutions.append(found)
+        number = self._convolutions.setdefault(found, len(self._convolutions))
+        self.events.append((CONVOLUTION, number))
+
+
+def _is_tensor(leaf: Any) -> bool:
+    return isinstance(leaf, torch.Tensor)

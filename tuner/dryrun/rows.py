@@ -49,7 +49,8 @@ class Layer:
     bytes: int
     """Of its own parameters; 0 for a layer without any, which counts where the next layer is fetched ahead."""
     expanded: int = 0
-    """What its quantised weights take once more while it computes."""
+    """What it takes while it computes because its weights are quantised: a copy of them in the type of its input, or,
+    for int8, copies of its input and output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

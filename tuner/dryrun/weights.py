@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,10 +13,9 @@ from diffusers.hooks._common import _GO_LC_SUPPORTED_PYTORCH_LAYERS
 from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 
 from tuner.dryrun.rows import Component, Layer
+from tuner.dryrun.stages import is_text_encoder, stage_of
+from tuner.knobs.weights import LARGE_ENCODER
 from tuner.plan_weights import BYTES_PER_WEIGHT, is_gguf
-
-# Text encoders smaller than this are left as they are: CLIP in 16 bits is 0.2 to 1.3 GiB and quantises badly.
-_LARGE_ENCODER = 1_000_000_000
 
 
 def tensors_of(model: Any) -> Iterator[torch.Tensor]:
@@ -49,15 +50,41 @@ def component_of(name: str, model: Any, weights: str) -> Component:
     )
 
 
-def layers_of(name: str, model: Any, weights: str) -> Iterator[tuple[Any, Layer]]:
-    """Every module that offload or quantisation deals with by itself: one with parameters, or a usual layer."""
+def layers_of(name: str, model: Any, weights: str) -> Iterator[tuple[Any, Callable[[Any], Layer]]]:
+    """Every module that offload or quantisation deals with by itself: one with parameters, or a usual layer.
+
+    With each comes what the layer is, given its input (a tensor, or None where it has none of that kind).
+    """
     is_small = _quantised_layers(name, model, weights)
     for path, module in model.named_modules():
         parameters = [(key, tensor) for key, tensor in module._parameters.items() if tensor is not None]
         if parameters or isinstance(module, _GO_LC_SUPPORTED_PYTORCH_LAYERS):
             kind = weights if is_small(path, module) else "native"
             sizes = [_bytes(module, key, tensor, kind) for key, tensor in parameters]
-            yield module, Layer(bytes=sum(size for size, _ in sizes), expanded=sum(more for _, more in sizes))
+            layer = Layer(bytes=sum(size for size, _ in sizes), expanded=sum(more for _, more in sizes))
+            yield module, partial(_with_input, module, layer, kind)
+
+
+def _with_input(module: Any, layer: Layer, weights: str, source: Any) -> Layer:
+    if weights != "int8" or not isinstance(source, torch.Tensor):
+        return layer
+    return replace(layer, expanded=_int8_work(source, module.weight.shape[0]))
+
+
+def _int8_work(source: torch.Tensor, width: int) -> int:
+    """Bytes that a product with int8 weights takes beside input and output: the weights stay 8 bits wide.
+
+    bitsandbytes 0.50.2 (autograd/_functions.py MatMul8bitLt, backends/cuda/ops.py int8_vectorwise_quant and
+    int8_mm_dequant): the input in float16 (a copy unless it is), its absolute values and a mask while outliers are
+    looked for, its 8-bit copy; then the 32-bit product beside that copy, the product in float16, and the output.
+    """
+    read = int(source.numel())
+    written = read // int(source.shape[-1]) * width
+    copied = source.dtype is not torch.float16
+    size = int(source.element_size())
+    looking = (6 if copied else 4) * read
+    multiplying = read + 6 * written + (size * written if copied else 0)
+    return max(0, max(looking, multiplying) - size * written)
 
 
 def _bytes(module: Any, key: str, tensor: torch.Tensor, weights: str) -> tuple[int, int]:
@@ -70,10 +97,10 @@ def _bytes(module: Any, key: str, tensor: torch.Tensor, weights: str) -> tuple[i
 
 def _quantised_layers(name: str, model: Any, weights: str) -> Callable[[str, Any], bool]:
     """Which modules hold quantised weights."""
-    if weights == "native" or name.startswith(("vae", "vqgan", "image_encoder", "movq")):
+    is_text = is_text_encoder(name)
+    if weights == "native" or not (is_text or stage_of(name) == "denoise"):
         return lambda _path, _module: False
-    is_encoder = name.startswith("text_encoder")
-    if is_encoder and (weights == "fp8" or is_gguf(weights) or not _is_large(model)):
+    if is_text and (weights == "fp8" or is_gguf(weights) or not _is_large(model)):
         return lambda _path, _module: False
     if weights == "fp8":
         return _cast_layers(model)
@@ -104,4 +131,4 @@ def _cast_layers(model: Any) -> Callable[[str, Any], bool]:
 
 
 def _is_large(model: Any) -> bool:
-    return bool(sum(part.numel() for part in model.parameters()) > _LARGE_ENCODER)
+    return bool(sum(part.numel() for part in model.parameters()) > LARGE_ENCODER)

@@ -12,6 +12,7 @@ from doctor.errors import UsageError
 from tuner.knobs import (
     attention,
     compiler,
+    component_precision,
     cuda_math,
     fused_qkv,
     memory_format,
@@ -20,12 +21,16 @@ from tuner.knobs import (
     step_cache,
     threads,
     vae,
+    weights,
 )
 from tuner.knobs.knob import Knob, Value
 from tuner.settings import Settings
 from tuner.target import Target
 
 KNOBS: tuple[Knob, ...] = (
+    # Before precision, which leaves alone what has one of its own.
+    component_precision.VAE,
+    component_precision.TEXT,
     precision.KNOB,
     threads.KNOB,
     cuda_math.TF32,
@@ -36,14 +41,14 @@ KNOBS: tuple[Knob, ...] = (
     memory_format.KNOB,
     vae.SLICING,
     vae.TILING,
+    # It takes the layers as the ones above leave them.
+    weights.KNOB,
     step_cache.KNOB,
     # It compiles the modules as the ones above leave them.
     compiler.KNOB,
     # Last: its hooks must find the modules as the others leave them.
     offload.KNOB,
 )
-
-_ONLY = {"weights": "native"}
 
 
 def knob(name: str) -> Knob:
@@ -53,11 +58,7 @@ def knob(name: str) -> Knob:
 
 def refusals(settings: Settings, target: Target) -> list[str]:
     """Why these settings cannot be used on this device: one clause each; empty if they can."""
-    reasons = [
-        f"{name}={getattr(settings, name)} is not offered by this version; use {name}={only}"
-        for name, only in _ONLY.items()
-        if getattr(settings, name) != only
-    ]
+    reasons = []
     for item in KNOBS:
         value = getattr(settings, item.name)
         if item.values and value not in item.values:
@@ -80,13 +81,13 @@ def settings_from(base: Settings, changes: dict[str, Value], target: Target) -> 
 
 def is_lossless(settings: Settings, than: Settings) -> bool:
     """Whether the change to these settings leaves the picture as it is, up to floating-point noise."""
-    return all(name in _ONLY or knob(name).lossless for name in settings.differences(than))
+    return all(knob(name).lossless for name in settings.differences(than))
 
 
 def needs_fresh_worker(before: Settings, after: Settings) -> bool:
     """Whether the change from one to the other cannot be made on the loaded pipeline."""
     changed = after.differences(before)
-    return any(name in _ONLY or not knob(name).in_place for name in changed)
+    return any(not knob(name).in_place for name in changed)
 
 
 def apply_settings(pipe: Any, settings: Settings, device: str) -> tuple[str, ...]:
@@ -100,6 +101,11 @@ def apply_in_place(pipe: Any, before: Settings, after: Settings, device: str) ->
     changed = after.differences(before)
     remarks = (item.apply(pipe, changed[item.name], device) for item in KNOBS if item.name in changed)
     return tuple(remark for remark in remarks if remark)
+
+
+def late_remarks(pipe: Any) -> tuple[str, ...]:
+    """What turned out only while the pipeline ran, of all knobs."""
+    return tuple(remark for item in KNOBS for remark in item.late(pipe))
 
 
 def read_setup(pipe: Any) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tuner.knobs.backends import BACKENDS, HALF_ONLY, ON_A_CPU, PACKAGES
+from tuner.knobs.exports import ITS_OWN_WAY, Table, flags, setting, told_by
 from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.settings import Settings
 from tuner.target import Target
@@ -83,6 +84,32 @@ def _read(pipe: Any) -> str:
     return "+".join(sorted(found)) or "unknown"
 
 
+def _script(value: Value) -> tuple[str, ...]:
+    if value == "sliced":
+        return ('pipe.unet.set_attention_slice("auto")',)
+    if value == "xformers":
+        return ("denoiser.enable_xformers_memory_efficient_attention()",)
+    return (f'denoiser.set_attention_backend("{value}")',) if value in BACKENDS else ()
+
+
+_TOLD: Table = {
+    ("comfyui", "sdpa"): flags("--use-pytorch-cross-attention"),
+    ("comfyui", "xformers"): ITS_OWN_WAY,
+    ("comfyui", "sliced"): flags("--use-split-cross-attention"),
+    ("comfyui", "flash"): flags("--use-flash-attention"),
+    ("comfyui", "sage"): flags("--use-sage-attention"),
+    ("a1111", "sdpa"): flags("--opt-sdp-attention"),
+    ("a1111", "xformers"): flags("--xformers"),
+    ("a1111", "sliced"): flags("--opt-split-attention"),
+    ("forge", "sdpa"): flags("--attention-pytorch"),
+    ("forge", "xformers"): ITS_OWN_WAY,
+    ("forge", "sliced"): flags("--attention-split"),
+    ("sdnext", "sdpa"): setting("cross_attention_optimization", "Scaled-Dot-Product"),
+    ("sdnext", "xformers"): flags("--use-xformers"),
+    ("sdnext", "sliced"): setting("attention_slicing", "Enabled"),
+}
+
+
 KNOB = Knob(
     name="attention",
     about="sdpa is PyTorch's fused attention; sliced computes it in parts (an older way that replaces the fused one); "
@@ -91,5 +118,7 @@ KNOB = Knob(
     candidates=_candidates,
     refusal=_refusal,
     apply=_apply,
+    script=_script,
+    told=told_by(_TOLD),
     read=_read,
 )

@@ -1,9 +1,10 @@
-"""compile: the denoiser's blocks turned into one program each by torch.compile."""
+"""compile: models turned into programs, by torch.compile or by OpenVINO."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.exports import ITS_OWN_WAY, PROGRAMS, Table, by_hand, flags, lines_by, told_by
 from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.settings import Settings
 from tuner.target import Target
@@ -13,7 +14,7 @@ def _refusal(value: Value, settings: Settings, target: Target) -> str | None:
     if value == "none":
         return None
     if value == "openvino":
-        return "it is not offered by this version; use compile=none or compile=inductor"
+        return _no_openvino(settings, target)
     if settings.offload == "sequential":
         return "the hooks of offload=sequential cut the program to pieces; use offload=model"
     if not target.is_cpu and "triton" not in target.packages and "triton-windows" not in target.packages:
@@ -21,7 +22,29 @@ def _refusal(value: Value, settings: Settings, target: Target) -> str | None:
     return None
 
 
+def _no_openvino(settings: Settings, target: Target) -> str | None:
+    if not target.is_cpu:
+        return "sdoctor lets OpenVINO compute on the CPU only; use compile=inductor"
+    if "openvino" not in target.packages:
+        return "OpenVINO is not installed (pip install openvino)"
+    if settings.precision == "fp16":
+        return "on a CPU it computes fp16 weights in fp32; use precision=bf16 or fp32"
+    if settings.attention != "sdpa":
+        return (
+            f"it brings its own attention in the place of attention={settings.attention}; use attention=sdpa"
+        )
+    if settings.weights != "native":
+        return f"it cannot read weights={settings.weights}; use weights=native"
+    return None
+
+
 def _apply(pipe: Any, value: Value, _device: str) -> str | None:
+    if value == "openvino":
+        from tuner.worker import openvino
+        from tuner.worker.openvino_cache import default_cache
+
+        openvino.install(pipe, default_cache())
+        return None
     if value != "inductor":
         return None
     denoiser = denoiser_of(pipe)
@@ -35,21 +58,56 @@ def _apply(pipe: Any, value: Value, _device: str) -> str | None:
     return None
 
 
+def _late(pipe: Any) -> tuple[str, ...]:
+    import sys
+
+    # Loaded only where it was asked for.
+    openvino = sys.modules.get("tuner.worker.openvino")
+    return openvino.remarks(pipe) if openvino is not None else ()
+
+
+def _candidates(target: Target, _batch: int) -> tuple[Value, ...]:
+    return ("openvino", "inductor") if target.is_cpu and "openvino" in target.packages else ("inductor",)
+
+
 def _read(pipe: Any) -> str:
+    if any(type(getattr(part, "forward", None)).__name__ == "Compiled" for part in (denoiser_of(pipe),)):
+        return "openvino"
     denoiser = denoiser_of(pipe)
     modules = denoiser.modules() if denoiser is not None else ()
     compiled = any(getattr(module, "_compiled_call_impl", None) is not None for module in modules)
     return "inductor" if compiled else "none"
 
 
+_INDUCTOR = (
+    'if getattr(denoiser, "_repeated_blocks", None):',
+    "    denoiser.compile_repeated_blocks()",
+    "else:",
+    "    denoiser.compile()",
+)
+_OPENVINO = (
+    "from tuner.worker import openvino  # of the package sdoctor, with openvino installed",
+    "openvino.install(pipe)",
+)
+_TOLD: Table = {
+    **{(program, "none"): ITS_OWN_WAY for program in PROGRAMS},
+    ("comfyui", "inductor"): by_hand("add the node TorchCompileModel after the model"),
+    ("sdnext", "inductor"): by_hand("choose 'inductor' under Settings -> Model Compile"),
+    ("sdnext", "openvino"): flags("--use-openvino"),
+}
+
+
 KNOB = Knob(
     name="compile",
-    about="torch.compile of the denoiser's blocks: the first picture of each size waits for the compiler, a minute or "
-    "more; those after it are faster.",
+    about="inductor is torch.compile of the denoiser's blocks; openvino lets that library compute the models on a CPU. "
+    "The first picture of each size waits for the compiler, up to a minute or more; those after it are faster.",
     values=("none", "inductor", "openvino"),
     slow=True,
-    candidates=lambda _target, _batch: ("inductor",),
+    candidates=_candidates,
     refusal=_refusal,
     apply=_apply,
+    late=_late,
+    script=lines_by({"inductor": _INDUCTOR, "openvino": _OPENVINO}),
+    told=told_by(_TOLD),
     read=_read,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tuner.knobs.exports import lines_by
 from tuner.knobs.knob import Knob, Value
 from tuner.settings import Settings
 from tuner.target import Target
@@ -59,6 +60,7 @@ TF32 = Knob(
     candidates=lambda target, _batch: () if target.is_cpu else ("on",),
     refusal=_tf32_refusal,
     apply=_applied(_matmul, "allow_tf32"),
+    script=lines_by({"on": ("torch.backends.cuda.matmul.allow_tf32 = True",)}),
     read=_reader(_matmul, "allow_tf32"),
 )
 
@@ -77,5 +79,6 @@ CUDNN_BENCHMARK = Knob(
     candidates=lambda target, _batch: () if target.is_cpu else ("on",),
     refusal=_benchmark_refusal,
     apply=_applied(_cudnn, "benchmark"),
+    script=lines_by({"on": ("torch.backends.cudnn.benchmark = True",)}),
     read=_reader(_cudnn, "benchmark"),
 )

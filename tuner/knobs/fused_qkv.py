@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.exports import lines_by
 from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.settings import Settings
 from tuner.target import Target
@@ -18,7 +19,7 @@ def _refusal(value: Value, settings: Settings, _target: Target) -> str | None:
 def _apply(pipe: Any, value: Value, _device: str) -> str | None:
     denoiser = denoiser_of(pipe)
     if value == "off":
-        if _is_fused(denoiser):
+        if denoiser is not None and _is_fused(denoiser):
             denoiser.unfuse_qkv_projections()
         return None
     if not hasattr(denoiser, "fuse_qkv_projections"):
@@ -43,5 +44,6 @@ KNOB = Knob(
     candidates=lambda _target, _batch: ("on",),
     refusal=_refusal,
     apply=_apply,
+    script=lines_by({"on": ("denoiser.fuse_qkv_projections()",)}),
     read=_read,
 )

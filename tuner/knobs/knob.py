@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tuner.knobs.exports import Told, no_lines, nothing_told
 from tuner.settings import Settings
 from tuner.target import Target
 
@@ -19,6 +20,10 @@ def denoiser_of(pipe: Any) -> Any:
 
 def _nothing(_pipe: Any, _value: Value, _device: str) -> str | None:
     return None
+
+
+def _silent(_pipe: Any) -> tuple[str, ...]:
+    return ()
 
 
 def _never(_value: Value, _settings: Settings, _target: Target) -> str | None:
@@ -47,6 +52,8 @@ class Knob:
     """Whether a pipeline in use can be turned to a more frugal value, though not back: when memory ran out."""
     candidates: Callable[[Target, int], tuple[Value, ...]]
     """Values worth measuring on this device for a batch of that many pictures, the most promising first."""
+    mends: tuple[Value, ...] = ()
+    """Values that may mend a picture which the other settings spoil (black, NaN); tried only then."""
     refusal: Callable[[Value, Settings, Target], str | None] = _never
     """Why a value cannot be used on this device or beside the other settings; None if it can."""
     apply: Callable[[Any, Value, str], str | None] = _nothing
@@ -54,5 +61,11 @@ class Knob:
 
     Raises what diffusers raises; ValueError if the model cannot do it.
     """
+    late: Callable[[Any], tuple[str, ...]] = _silent
+    """Remarks on what turned out only while the pipeline ran."""
+    script: Callable[[Value], tuple[str, ...]] = no_lines
+    """The same in a diffusers script: lines that know ``pipe``, ``device``, ``denoiser`` and torch."""
+    told: Callable[[str, Value], Told | None] = nothing_told
+    """The same in another program of ``exports.PROGRAMS``; None if it cannot be said there."""
     read: Callable[[Any], str]
     """Reads back from a pipeline what is really in force."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.exports import ITS_OWN_WAY, PROGRAMS, Table, flags, lines_by, setting, told_by
 from tuner.knobs.knob import Knob, Value
 
 
@@ -47,11 +48,26 @@ def _read(pipe: Any) -> str:
     return "+".join(sorted(formats)) or "contiguous"
 
 
+_LINES = (
+    'for name in ("unet", "vae"):',
+    "    if getattr(pipe, name, None) is not None:",
+    "        getattr(pipe, name).to(memory_format=torch.channels_last)",
+)
+_TOLD: Table = {
+    **{(program, "contiguous"): ITS_OWN_WAY for program in PROGRAMS},
+    ("comfyui", "channels_last"): flags("--force-channels-last"),
+    ("a1111", "channels_last"): flags("--opt-channelslast"),
+    ("sdnext", "channels_last"): setting("opt_channelslast", True),
+}
+
+
 KNOB = Knob(
     name="memory_format",
     about="channels_last keeps the channels of a pixel together, which convolutions often like better.",
     values=("contiguous", "channels_last"),
     candidates=lambda _target, _batch: ("channels_last",),
     apply=_apply,
+    script=lines_by({"channels_last": _LINES}),
+    told=told_by(_TOLD),
     read=_read,
 )

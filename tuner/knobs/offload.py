@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.exports import ITS_OWN_WAY, Table, flags, setting, told_by
 from tuner.knobs.knob import Knob, Value
 from tuner.settings import Settings
 from tuner.target import Target
@@ -54,6 +55,42 @@ def _read(pipe: Any) -> str:
     return "none"
 
 
+def _script(value: Value) -> tuple[str, ...]:
+    if value == "model":
+        return ("pipe.enable_model_cpu_offload(device=device)",)
+    if value == "sequential":
+        return ("pipe.enable_sequential_cpu_offload(device=device)",)
+    if value == "group":
+        return (
+            "pipe.enable_group_offload(",
+            "    onload_device=torch.device(device),",
+            '    offload_device=torch.device("cpu"),',
+            '    offload_type="leaf_level",',
+            '    use_stream=device.startswith("cuda"),',
+            ")",
+        )
+    return ("pipe.to(device)",)
+
+
+_TOLD: Table = {
+    ("comfyui", "none"): flags("--highvram"),
+    ("comfyui", "model"): ITS_OWN_WAY,
+    ("comfyui", "group"): flags("--lowvram"),
+    ("comfyui", "sequential"): flags("--novram"),
+    ("a1111", "none"): ITS_OWN_WAY,
+    ("a1111", "model"): flags("--medvram"),
+    ("a1111", "sequential"): flags("--lowvram"),
+    ("forge", "none"): flags("--always-high-vram"),
+    ("forge", "model"): flags("--always-normal-vram"),
+    ("forge", "group"): flags("--always-low-vram"),
+    ("forge", "sequential"): flags("--always-no-vram"),
+    ("sdnext", "none"): setting("diffusers_offload_mode", "none"),
+    ("sdnext", "model"): setting("diffusers_offload_mode", "model"),
+    ("sdnext", "group"): setting("diffusers_offload_mode", "group"),
+    ("sdnext", "sequential"): setting("diffusers_offload_mode", "sequential"),
+}
+
+
 KNOB = Knob(
     name="offload",
     about="Parts of the model wait in host memory: 'model' moves whole components, 'group' layer by layer, "
@@ -64,5 +101,7 @@ KNOB = Knob(
     candidates=lambda target, _batch: () if target.is_cpu else ("model", "group", "sequential"),
     refusal=_refusal,
     apply=_apply,
+    script=_script,
+    told=told_by(_TOLD),
     read=_read,
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.component_precision import has_own_precision
+from tuner.knobs.exports import ITS_OWN_WAY, Table, flags, setting, told_by
 from tuner.knobs.knob import Knob, Value
 from tuner.settings import Settings
 from tuner.target import Target
@@ -32,7 +34,7 @@ def _apply(pipe: Any, value: Value, _device: str) -> str | None:
     for part in pipe.components.values():
         if not isinstance(part, torch.nn.Module) or getattr(part, "dtype", wanted) == wanted:
             continue
-        if getattr(part, "is_quantized", False):
+        if getattr(part, "is_quantized", False) or has_own_precision(part):
             continue
         part.to(wanted)
         # What overflows in half precision is named by the model's class, and loading leaves it in float32 too.
@@ -57,6 +59,22 @@ def _read(pipe: Any) -> str:
     return " ".join(f"{name}:{kind}" for name, kind in sorted(found.items())) or "unknown"
 
 
+# The script loads the pipeline in its precision; there is nothing to do afterwards.
+_TOLD: Table = {
+    ("comfyui", "fp32"): flags("--force-fp32"),
+    ("comfyui", "fp16"): flags("--force-fp16"),
+    ("comfyui", "bf16"): flags("--bf16-unet --bf16-vae"),
+    ("a1111", "fp32"): flags("--no-half --precision full"),
+    ("a1111", "fp16"): ITS_OWN_WAY,
+    ("forge", "fp32"): flags("--all-in-fp32"),
+    ("forge", "fp16"): flags("--all-in-fp16"),
+    ("forge", "bf16"): flags("--unet-in-bf16 --vae-in-bf16"),
+    ("sdnext", "fp32"): setting("cuda_dtype", "FP32"),
+    ("sdnext", "fp16"): setting("cuda_dtype", "FP16"),
+    ("sdnext", "bf16"): setting("cuda_dtype", "BF16"),
+}
+
+
 KNOB = Knob(
     name="precision",
     about="Number format of weights and arithmetic: 16 bits halve the memory and are much faster where the device "
@@ -66,5 +84,6 @@ KNOB = Knob(
     candidates=_candidates,
     refusal=_refusal,
     apply=_apply,
+    told=told_by(_TOLD),
     read=_read,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.exports import lines_by
 from tuner.knobs.knob import Knob, Value
 
 # The default of diffusers 0.42.1, hooks/first_block_cache.py.
@@ -28,6 +29,12 @@ def _read(pipe: Any) -> str:
     return "first-block" if getattr(getattr(pipe, "transformer", None), "is_cache_enabled", False) else "none"
 
 
+_LINES = (
+    "from diffusers import FirstBlockCacheConfig",
+    f"pipe.transformer.enable_cache(FirstBlockCacheConfig(threshold={_THRESHOLD}))",
+)
+
+
 KNOB = Knob(
     name="step_cache",
     about="Skips the rest of a transformer in steps in which its first block changed little: faster, another picture.",
@@ -37,5 +44,6 @@ KNOB = Knob(
     only_lossy=True,
     candidates=lambda _target, _batch: ("first-block",),
     apply=_apply,
+    script=lines_by({"first-block": _LINES}),
     read=_read,
 )

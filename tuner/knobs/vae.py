@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.exports import ITS_OWN_WAY, PROGRAMS, Table, by_hand, lines_by, setting, told_by
 from tuner.knobs.knob import Knob, Value
 
 
@@ -41,8 +42,24 @@ SLICING = Knob(
     in_place=True,
     candidates=lambda _target, batch: ("on",) if batch > 1 else (),
     apply=_switch("slicing"),
+    script=lines_by({"on": ("pipe.vae.enable_slicing()",)}),
+    told=told_by(
+        {
+            ("sdnext", "on"): setting("diffusers_vae_slicing", True),
+            ("sdnext", "off"): setting("diffusers_vae_slicing", False),
+        }
+    ),
     read=_reader("slicing"),
 )
+
+_TILING: Table = {
+    **{(program, "off"): ITS_OWN_WAY for program in PROGRAMS},
+    ("comfyui", "on"): by_hand("put the node 'VAE Decode (Tiled)' in the place of 'VAE Decode'"),
+    ("a1111", "on"): by_hand("install the extension Tiled VAE (multidiffusion-upscaler) and switch it on"),
+    ("forge", "on"): by_hand("switch 'Never OOM Integrated' -> 'Enabled for VAE (always tiled)' on"),
+    ("sdnext", "on"): setting("diffusers_vae_tiling", True),
+    ("sdnext", "off"): setting("diffusers_vae_tiling", False),
+}
 
 TILING = Knob(
     name="vae_tiling",
@@ -53,5 +70,7 @@ TILING = Knob(
     in_place=True,
     candidates=lambda _target, _batch: ("on",),
     apply=_switch("tiling"),
+    script=lines_by({"on": ("pipe.vae.enable_tiling()",)}),
+    told=told_by(_TILING),
     read=_reader("tiling"),
 )

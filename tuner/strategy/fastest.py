@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from doctor.trace import Outcome
 from tuner.knobs import KNOBS, is_lossless, refusals
 from tuner.probe import Probe, Purpose, Trial, find
 from tuner.settings import Settings
@@ -148,7 +149,13 @@ def _search(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
     settings = goal.first_guess
     if settings != goal.baseline:
         yield probe_at(goal, settings)
-        winner = _better(goal, winner, find(trials, probe_at(goal, settings)))
+        first = find(trials, probe_at(goal, settings))
+        winner = _better(goal, winner, first)
+        if first is not None and first.outcome is Outcome.REJECTED:
+            # Before anything else is tried on it: 16 bits that spoil the picture may do so in one component only.
+            for candidate in _mended(goal, settings):
+                yield probe_at(goal, candidate)
+                winner = _better(goal, winner, find(trials, probe_at(goal, candidate)))
     if winner is None or not winner.finished:
         yield from _frugal(goal, settings)
         return
@@ -169,6 +176,15 @@ def _search(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
             # A lossy knob is measured for the table; unless asked to, it may not win by changing the picture.
             if knob.lossless or goal.lossy:
                 winner = _better(goal, winner, trial) or winner
+
+
+def _mended(goal: Goal, settings: Settings) -> Iterator[Settings]:
+    """These settings with one knob at a value that may mend their picture."""
+    for knob in KNOBS:
+        for value in knob.mends:
+            candidate = settings.but(**{knob.name: value})
+            if not refusals(candidate, goal.target):
+                yield candidate
 
 
 def _frugal(goal: Goal, settings: Settings) -> Iterator[Probe]:

@@ -12,13 +12,15 @@ import diffusers
 import torch
 import transformers
 from accelerate import init_empty_weights
+from diffusers.pipelines.deprecated import wuerstchen
 from torch.overrides import TorchFunctionMode
 
 from tuner.models import BUILTIN_ROOT, component_names, read_index
 
 _SHARED = BUILTIN_ROOT / "_shared"
 # Libraries that a model_index.json may name; anything else would be code that came with the model.
-_LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
+# The last is a part of diffusers that holds models of its own.
+_LIBRARIES = {"diffusers": diffusers, "transformers": transformers, "wuerstchen": wuerstchen}
 
 
 class ComponentFailed(Exception):

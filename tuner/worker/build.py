@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tuner.models import ModelKind, ModelRef, has_weights
+from tuner.settings import Settings
 from tuner.worker.assemble import ComponentFailed, build_pipeline
 from tuner.worker.describe import ComponentInfo, PipelineInfo, describe
 from tuner.worker.hub import load_hub
@@ -15,7 +17,15 @@ from tuner.worker.noise import fill
 from tuner.worker.pretrained import LoadRefused, load_folder
 from tuner.worker.singlefile import load_file
 
-__all__ = ["ComponentInfo", "LoadRefused", "PipelineInfo", "describe", "load_pipeline", "torch_dtype"]
+__all__ = [
+    "ComponentInfo",
+    "LoadRefused",
+    "PipelineInfo",
+    "describe",
+    "dtypes_of",
+    "load_pipeline",
+    "torch_dtype",
+]
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -27,8 +37,21 @@ def torch_dtype(precision: str) -> torch.dtype:
     return _DTYPES[precision]
 
 
-def load_pipeline(ref: ModelRef, dtype: torch.dtype, *, allow_pickle: bool = False) -> Any:
+def dtypes_of(settings: Settings) -> Callable[[str], torch.dtype]:
+    """torch's type for a component by its name. Raises LoadRefused for a precision that is none."""
+    return lambda name: torch_dtype(settings.precision_of(name))
+
+
+def load_pipeline(
+    ref: ModelRef,
+    dtype: torch.dtype,
+    *,
+    dtypes: Callable[[str], torch.dtype] | None = None,
+    allow_pickle: bool = False,
+) -> Any:
     """The pipeline on the CPU, its weights in ``dtype``, in evaluation mode, without a safety checker.
+
+    ``dtypes`` gives another type for a component by its name; a single file is loaded in ``dtype`` throughout.
 
     A few modules stay in float32 at half precision where the library insists (``noise.fill`` names them).
     Raises LoadRefused with one sentence; torch's own errors for lack of memory pass through.
@@ -36,23 +59,23 @@ def load_pipeline(ref: ModelRef, dtype: torch.dtype, *, allow_pickle: bool = Fal
     before = torch.get_default_dtype()
     try:
         if ref.path is None:
-            return load_hub(ref, dtype, allow_pickle)
+            return load_hub(ref, dtype, allow_pickle, dtypes)
         if ref.kind is ModelKind.FILE:
             return load_file(ref, ref.path, dtype)
         if ref.kind is ModelKind.BUILTIN and not has_weights(ref.path):
-            return _random_pipeline(ref, ref.path, dtype)
-        return load_folder(ref, ref.path, dtype, allow_pickle)
+            return _random_pipeline(ref, ref.path, dtypes or (lambda _name: dtype))
+        return load_folder(ref, ref.path, dtype, allow_pickle, dtypes)
     finally:
         # diffusers sets torch's default while it loads, and leaves it so where loading fails.
         torch.set_default_dtype(before)
 
 
-def _random_pipeline(ref: ModelRef, folder: Path, dtype: torch.dtype) -> Any:
+def _random_pipeline(ref: ModelRef, folder: Path, dtypes: Callable[[str], torch.dtype]) -> Any:
     """The architecture with random weights; needs the memory of the weights and a block of noise."""
 
     def finish(name: str, model: Any) -> None:
-        fill(model, f"{ref.name}/{name}", dtype)
-        cast_buffers(model, dtype)
+        fill(model, f"{ref.name}/{name}", dtypes(name))
+        cast_buffers(model, dtypes(name))
 
     try:
         return build_pipeline(folder, finish)

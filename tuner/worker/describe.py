@@ -12,6 +12,8 @@ import torch
 
 # Only where a pipeline says nothing at all about the size it was made for.
 _FALLBACK_SIZE = 512
+# Stable Cascade and Wuerstchen: their model cards' size; the default of the combined pipelines' call is 512.
+_PRIOR_SIZE = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,11 @@ def _patch_side(pipe: Any) -> int:
 
 
 def _native_size(pipe: Any) -> int:
+    if getattr(pipe, "prior_prior", None) is not None:
+        return _PRIOR_SIZE
+    height = _call_default(pipe, "height")
+    if height:
+        return height
     sample = getattr(_denoiser(pipe), "config", {}).get("sample_size") or getattr(
         pipe, "default_sample_size", None
     )
@@ -114,9 +121,6 @@ def _native_size(pipe: Any) -> int:
         sample = max(sample)
     if sample:
         return int(sample) * _vae_factor(pipe)
-    height = _call_default(pipe, "height")
-    if height:
-        return height
     trained = getattr(getattr(pipe, "vae", None), "config", {}).get("sample_size")
     return int(trained) if isinstance(trained, int) else _FALLBACK_SIZE
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from doctor.trace import Phase
+from tuner.replacing import replace_attribute
 
 
 class Report(Protocol):
@@ -36,6 +37,8 @@ class Following:
         self._look_for_nan = look_for_nan
         self.not_finite: Phase | None = None
         """The first phase whose result held values that are no numbers."""
+        self.afterwards: Callable[[int], None] | None = None
+        """Called with its number after each step that was reported."""
         self._done = 0
         self._last = 0.0
 
@@ -86,6 +89,8 @@ class Following:
         if self._done == len(pipe.scheduler.timesteps):
             self._look(Phase.DENOISE, values.get("latents"))
         self._last = now
+        if self.afterwards is not None:
+            self.afterwards(self._done)
         return values
 
 
@@ -108,5 +113,4 @@ def _wrap(
             after(result)
         return result
 
-    setattr(owner, name, wrapper)
-    return lambda: delattr(owner, name)
+    return replace_attribute(owner, name, wrapper)

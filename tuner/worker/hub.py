@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,14 @@ from tuner.models import ModelRef
 from tuner.worker.pretrained import LoadRefused, load_folder
 
 
-def load_hub(ref: ModelRef, dtype: torch.dtype, allow_pickle: bool) -> Any:
+def load_hub(
+    ref: ModelRef,
+    dtype: torch.dtype,
+    allow_pickle: bool,
+    dtypes: Callable[[str], torch.dtype] | None = None,
+) -> Any:
     """The model of that hub id. Raises LoadRefused if it cannot be had; remote code is never run."""
-    return load_folder(ref, _snapshot(ref, allow_pickle), dtype, allow_pickle)
+    return load_folder(ref, _snapshot(ref, allow_pickle), dtype, allow_pickle, dtypes)
 
 
 def _snapshot(ref: ModelRef, allow_pickle: bool) -> Path:

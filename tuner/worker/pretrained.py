@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,17 @@ class LoadRefused(Exception):
     """The model cannot be loaded; the message is one sentence that says why and what to do."""
 
 
-def load_folder(ref: ModelRef, folder: Path, dtype: torch.dtype, allow_pickle: bool) -> Any:
-    """A diffusers folder, without the network and without running its code. Raises LoadRefused."""
+def load_folder(
+    ref: ModelRef,
+    folder: Path,
+    dtype: torch.dtype,
+    allow_pickle: bool,
+    dtypes: Callable[[str], torch.dtype] | None = None,
+) -> Any:
+    """A diffusers folder, without the network and without running its code. Raises LoadRefused.
+
+    ``dtypes`` gives another type than ``dtype`` for a component by its name.
+    """
     index = read_index(folder)
     pipeline = str(index["_class_name"]).removeprefix("Flax")
     if not hasattr(diffusers, pipeline):
@@ -43,7 +52,7 @@ def load_folder(ref: ModelRef, folder: Path, dtype: torch.dtype, allow_pickle: b
     try:
         pipe = diffusers.DiffusionPipeline.from_pretrained(
             folder,
-            dtype=dtype,
+            dtype=dtype if dtypes is None else _by_component(index, dtype, dtypes),
             local_files_only=True,
             use_safetensors=None if allow_pickle else True,
             **options,
@@ -52,6 +61,14 @@ def load_folder(ref: ModelRef, folder: Path, dtype: torch.dtype, allow_pickle: b
         raise refusal(ref, error) from error
     own_weights(pipe)
     return pipe
+
+
+def _by_component(
+    index: Mapping[str, Any], dtype: torch.dtype, dtypes: Callable[[str], torch.dtype]
+) -> torch.dtype | dict[str, torch.dtype]:
+    """What diffusers takes: one type, or one for each component that has another."""
+    others = {name: dtypes(name) for name in component_names(index) if dtypes(name) != dtype}
+    return {"default": dtype, **others} if others else dtype
 
 
 def _check_components(ref: ModelRef, folder: Path, index: Mapping[str, Any], allow_pickle: bool) -> None:

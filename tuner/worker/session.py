@@ -6,14 +6,14 @@ import inspect
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from doctor.trace import Phase
 from tuner.architecture import architecture_of
 from tuner.events import Apply, Finished, Generate, Load, Loaded, PhaseEnded, PhaseStarted, Pulse, Stepped
-from tuner.knobs import apply_in_place, apply_settings, read_setup
+from tuner.knobs import apply_in_place, apply_settings, late_remarks, read_setup
 from tuner.models import Recommended, recommended, resolve, weights_bytes
 from tuner.settings import Request, Settings
 from tuner.worker.allocator import weights_in_their_own_mappings
@@ -22,6 +22,7 @@ from tuner.worker.channel import Channel
 from tuner.worker.following import Following
 from tuner.worker.meter import Meter, meter_for
 from tuner.worker.picture import save_png
+from tuner.worker.preview import Previewer
 
 _PULSE_SECONDS = 0.5
 
@@ -55,7 +56,7 @@ class Session:
 
     def load(self, command: Load) -> None:
         """Build the pipeline under the budget, set it up, and report how it really stands."""
-        from tuner.worker.build import describe, load_pipeline, torch_dtype
+        from tuner.worker.build import describe, dtypes_of, load_pipeline, torch_dtype
         from tuner.worker.preload import import_classes
 
         started = time.perf_counter()
@@ -71,18 +72,25 @@ class Session:
         with self._phase(Phase.LOAD), self._pulse(), weights_in_their_own_mappings():
             # Known without loading, where it is: loading under a limit that cannot hold the weights may hang, since
             # the libraries load in threads and a thread that finds no memory to start never reports.
-            _refuse_too_many_weights(weights_bytes(reference, command.settings.precision), command)
+            quantised = command.settings.weights != "native"
+            if not quantised:
+                precision = command.settings.narrowest_precision()
+                _refuse_too_many_weights(weights_bytes(reference, precision), command)
             self._pipe = load_pipeline(
                 reference,
                 torch_dtype(command.settings.precision),
+                dtypes=dtypes_of(command.settings),
                 allow_pickle=command.allow_pickle,
             )
             self._pipe.set_progress_bar_config(disable=True)
+            # Loaded weights may be more than the budget; the quantised ones have to fit it.
+            remarks = self._set_up(command) if quantised else ()
             info = describe(self._pipe)
             if command.budget is not None:
                 _refuse_too_many_weights(info.weights_bytes, command)
                 set_budget(command.device, command.budget, bare)
-            remarks = apply_settings(self._pipe, command.settings, command.device)
+            if not quantised:
+                remarks = self._set_up(command)
         self._model_remarks = tuple(remark.rstrip(".") for remark in info.remarks)
         self._loaded = Loaded(
             setup=read_setup(self._pipe),
@@ -96,6 +104,9 @@ class Session:
             seconds=time.perf_counter() - started,
         )
         self._channel.send(self._loaded)
+
+    def _set_up(self, command: Load) -> tuple[str, ...]:
+        return apply_settings(self._pipe, command.settings, command.device)
 
     def apply(self, command: Apply) -> None:
         """Change settings in place and report the new setup."""
@@ -118,7 +129,7 @@ class Session:
         self._channel.interrupted.clear()
         started = time.perf_counter()
         with self._pulse():
-            images, not_finite = self._run(request, look_for_nan=bool(command.samples))
+            images, not_finite = self._run(command, look_for_nan=bool(command.samples))
         seconds = time.perf_counter() - started
         if command.outputs:
             with self._phase(Phase.SAVE):
@@ -126,7 +137,14 @@ class Session:
         for image, path in zip(images, command.samples, strict=False):
             with suppress(OSError):
                 image.save(path, format="PNG", compress_level=1)
-        self._channel.send(Finished(seconds=seconds, images=command.outputs, not_finite=not_finite))
+        self._channel.send(
+            Finished(
+                seconds=seconds,
+                images=command.outputs,
+                not_finite=not_finite,
+                remarks=late_remarks(self._pipe),
+            )
+        )
 
     def _check(self, request: Request) -> None:
         factor = self._loaded.size_factor if self._loaded else 8
@@ -136,11 +154,13 @@ class Session:
                 f"this pipeline needs a width and a height divisible by {factor}."
             )
 
-    def _run(self, request: Request, *, look_for_nan: bool) -> tuple[list[Any], Phase | None]:
+    def _run(self, command: Generate, *, look_for_nan: bool) -> tuple[list[Any], Phase | None]:
         """The pictures, and the phase in which values that are no numbers appeared."""
         import torch
 
+        request = command.request
         following = Following(self, look_for_nan=look_for_nan)
+        previewer = self._previewer(command)
         arguments: dict[str, Any] = {
             "prompt": [request.prompt] * request.batch,
             "width": request.width,
@@ -160,7 +180,9 @@ class Session:
             arguments["use_resolution_binning"] = False
         if "callback_on_step_end" in accepted:
             arguments["callback_on_step_end"] = following.step_ended
-        with torch.inference_mode(), following.call_of(self._pipe):
+            following.afterwards = previewer.stepped if previewer is not None else None
+        watching = previewer.watching() if previewer is not None else nullcontext()
+        with torch.inference_mode(), following.call_of(self._pipe), watching:
             try:
                 images = self._pipe(**arguments).images
             except InterruptedByUser:
@@ -168,6 +190,12 @@ class Session:
                 self._pipe.maybe_free_model_hooks()
                 raise
         return list(images), following.not_finite
+
+    def _previewer(self, command: Generate) -> Previewer | None:
+        if command.preview_seconds is None:
+            return None
+        size = command.request.width, command.request.height
+        return Previewer(self._pipe, self._channel.send, command.preview_seconds, size)
 
     def _guidance(self, request: Request) -> float | None:
         """What was asked for, else what the model's makers recommend; None leaves the pipeline's own default."""

@@ -1,0 +1,188 @@
+"""OpenVINO in the place of PyTorch's modules: the same picture, a cache on disk, and a way back."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from mini_pipeline import write_mini
+
+from doctor.trace import Outcome
+from tuner.knobs import knob, late_remarks, refusals
+from tuner.lab import Bench, Lab
+from tuner.models import resolve
+from tuner.probe import Probe, Purpose
+from tuner.settings import Settings
+from tuner.target import Target
+from tuner.worker import openvino
+from tuner.worker.assemble import build_pipeline
+from tuner.worker.noise import fill
+from tuner.worker.openvino_cache import ProgramCache, digest_of_weights
+
+CPU = Target(device="cpu", fast_bf16=True, cores=2, packages=("openvino",))
+
+
+def mini(folder, name="sdxl"):
+    """A pipeline of the shape of SDXL: nested arguments, two text encoders, a VAE."""
+    pipe = build_pipeline(write_mini(folder, name), lambda part, model: fill(model, part, torch.float32))
+    for model in pipe.components.values():
+        if isinstance(model, torch.nn.Module):
+            model.eval()
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def draw(pipe, side=64):
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        arguments = {"width": side, "height": side, "num_inference_steps": 2, "generator": generator}
+        return np.asarray(pipe("a circle", **arguments).images[0], dtype=int)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("openvino")
+
+
+@pytest.fixture(scope="module")
+def expected(folder):
+    return draw(mini(folder / "reference"))
+
+
+@pytest.fixture(scope="module")
+def cache(folder, expected):
+    """A cache that one pipeline has filled."""
+    cache = ProgramCache(folder / "programs")
+    pipe = mini(folder / "first")
+    openvino.install(pipe, cache)
+    assert np.abs(draw(pipe) - expected).max() <= 2
+    assert openvino.remarks(pipe) == ()
+    assert {part.name for part in openvino.installed(pipe)} == {
+        "denoiser",
+        "VAE decoder",
+        "text encoder",
+        "text encoder 2",
+    }
+    assert all(len(part.programs) == 1 for part in openvino.installed(pipe))
+    return cache
+
+
+def test_a_second_pipeline_finds_the_programs_on_disk(folder, cache, expected, monkeypatch):
+    pipe = mini(folder / "second")
+    openvino.install(pipe, cache)
+    monkeypatch.setattr(openvino, "convert", lambda *_: pytest.fail("compiled again"))
+    assert np.abs(draw(pipe) - expected).max() <= 2
+    assert openvino.remarks(pipe) == ()
+
+
+def test_another_size_gets_a_program_of_its_own(folder, cache):
+    plain, pipe = mini(folder / "third"), mini(folder / "fourth")
+    openvino.install(pipe, cache)
+    draw(pipe)
+    assert np.abs(draw(pipe, 96) - draw(plain, 96)).max() <= 2
+    (denoiser,) = [part for part in openvino.installed(pipe) if part.name == "denoiser"]
+    assert len(denoiser.programs) == 2
+
+
+def test_a_module_that_cannot_be_converted_goes_on_in_pytorch(folder, expected, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("No conversion rule for aten::something\nand a long explanation")
+
+    monkeypatch.setattr(openvino, "convert", refuse)
+    pipe = mini(folder / "fifth")
+    openvino.install(pipe)
+    assert np.array_equal(draw(pipe), expected)
+    (remark, *_) = late_remarks(pipe)
+    assert "the denoiser, which PyTorch computes: No conversion rule for aten::something" in remark
+
+
+def test_running_out_of_memory_is_not_a_reason_to_go_on(folder, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("Exception from src/inference: std::bad_alloc")
+
+    monkeypatch.setattr(openvino, "convert", refuse)
+    pipe = mini(folder / "sixth")
+    openvino.install(pipe)
+    with pytest.raises(MemoryError, match="bad_alloc"):
+        draw(pipe)
+
+
+def test_more_shapes_than_pay_are_left_to_pytorch(folder, monkeypatch):
+    monkeypatch.setattr(openvino, "MOST_PROGRAMS", 0)
+    pipe = mini(folder / "seventh")
+    openvino.install(pipe)
+    draw(pipe)
+    assert "more than 0 different shapes" in openvino.remarks(pipe)[0]
+
+
+def test_a_torn_program_is_thrown_away(folder, cache):
+    (blob, *_) = cache.folder.glob("*.blob")
+    torn = ProgramCache(folder / "torn")
+    torn.folder.mkdir()
+    (torn.folder / blob.name).write_bytes(blob.read_bytes()[:1000])
+    about = blob.with_suffix(".json")
+    (torn.folder / about.name).write_text(about.read_text())
+    assert torn.load(blob.stem, {}) is None
+    assert not list(torn.folder.iterdir())
+    assert torn.load(blob.stem, {}) is None
+
+
+def test_the_folder_is_bounded_and_the_oldest_go_first(folder, cache):
+    small = ProgramCache(folder / "small", most_bytes=1000)
+    small.folder.mkdir()
+    for age, name in enumerate(("new", "old")):
+        path = small.folder / f"{name}.blob"
+        path.write_bytes(b"x" * 400)
+        os.utime(path, (1000 - age, 1000 - age))
+    small._make_room(500)
+    assert [path.name for path in small.folder.iterdir()] == ["new.blob"]
+
+
+def test_other_weights_make_another_program(folder):
+    pipe = mini(folder / "eighth")
+    before = digest_of_weights(pipe.unet)
+    with torch.no_grad():
+        next(pipe.unet.parameters()).view(-1)[0] += 1
+    assert digest_of_weights(pipe.unet) != before
+
+
+@pytest.mark.parametrize(
+    ("changes", "target", "words"),
+    [
+        ({"attention": "sliced"}, CPU, "its own attention"),
+        ({"precision": "fp16"}, CPU, "computes fp16 weights in fp32"),
+        ({}, Target(device="cpu"), "pip install openvino"),
+        ({}, Target(device="cuda:0", packages=("openvino",)), "on the CPU only"),
+    ],
+)
+def test_where_it_cannot_be_used(changes, target, words):
+    assert any(words in reason for reason in refusals(Settings(compile="openvino", **changes), target))
+
+
+def test_it_is_tried_by_measurement_where_it_is_installed():
+    assert knob("compile").slow
+    assert knob("compile").candidates(CPU, 1) == ("openvino", "inductor")
+    assert knob("compile").candidates(Target(device="cpu"), 1) == ("inductor",)
+
+
+def test_the_worker_runs_it_and_says_what_is_in_force(tmp_path, monkeypatch):
+    monkeypatch.setenv("SDOCTOR_HOME", str(tmp_path))
+    assert resolve("builtin:tiny")
+    probe = Probe(
+        purpose=Purpose.FASTEST,
+        settings=Settings(compile="openvino", vae_tiling="on"),
+        width=128,
+        height=128,
+        steps=2,
+        batch=1,
+    )
+    with Lab(Bench(model="builtin:tiny", device="cpu", budget=None)) as lab:
+        trial = lab.run(probe)
+        again = lab.run(probe)
+    assert trial.outcome is again.outcome is Outcome.FINISHED
+    assert trial.setup["compile"] == "openvino"
+    assert trial.remarks == ()
+    assert again.seconds_per_image < trial.seconds_per_image
+    assert list((tmp_path / "cache" / "openvino").glob("*.blob"))

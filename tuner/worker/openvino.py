@@ -1,0 +1,229 @@
+"""Models of a pipeline run by OpenVINO on the CPU: one program per shape of input, compiled at the first call.
+
+What is replaced is a module's ``forward``; the pipeline, its scheduler and VAE tiling stay as they are. A module that
+cannot be converted goes on in PyTorch, and ``remarks`` says why.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from tuner.failures import is_out_of_memory_text
+from tuner.knobs.knob import denoiser_of
+from tuner.worker.openvino_cache import ProgramCache, digest_of_weights
+
+MOST_PROGRAMS = 8
+"""Shapes that one module gets a program for. A tiled decoder needs four: inner tiles, two edges, the corner."""
+
+_HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
+
+
+class TooManyShapes(Exception):
+    """A module is called with ever new shapes, and compiling each costs more than it saves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled module for one shape of input."""
+
+    request: Any
+    """OpenVINO's InferRequest: takes and gives float32, whatever it computes in."""
+    out_spec: Any
+    """torch's tree of the result."""
+    out_types: tuple[torch.dtype, ...]
+
+    def __call__(self, tensors: list[torch.Tensor]) -> Any:
+        """What the module would have returned."""
+        self.request.infer([tensor.detach().float().contiguous().numpy() for tensor in tensors])
+        count = len(self.out_types)
+        outputs = [
+            # A copy: the request's memory is overwritten by the next call.
+            torch.from_numpy(self.request.get_output_tensor(n).data.copy()).to(self.out_types[n])
+            for n in range(count)
+        ]
+        return pytree.tree_unflatten(outputs, self.out_spec)
+
+
+@dataclass(slots=True)
+class Compiled:
+    """Stands in the place of a module's ``forward``."""
+
+    name: str
+    module: torch.nn.Module
+    original: Callable[..., Any]
+    cache: ProgramCache | None
+    programs: dict[Any, Program] = field(default_factory=dict)
+    failure: str | None = None
+    """Why PyTorch computes this module after all."""
+    seconds: float = 0.0
+    """Wall time that went into compiling."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program for this shape, making it first where there is none."""
+        if self.failure is not None:
+            return self.original(*args, **kwargs)
+        leaves, spec = pytree.tree_flatten((args, kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        key = (spec, tuple(_shape_or_value(leaf) for leaf in leaves))
+        if key not in self.programs:
+            try:
+                self.programs[key] = self._make(leaves, spec, tensors, repr(key[1]))
+            except MemoryError:
+                raise
+            except Exception as error:
+                if is_out_of_memory_text(str(error)):
+                    raise MemoryError(f"OpenVINO: {error}") from error
+                self.failure = _first_line(error)
+                self.programs.clear()
+                return self.original(*args, **kwargs)
+        return self.programs[key](tensors)
+
+    def _make(self, leaves: list[Any], spec: Any, tensors: list[torch.Tensor], shapes: str) -> Program:
+        if len(self.programs) >= MOST_PROGRAMS:
+            raise TooManyShapes(f"it was called with more than {MOST_PROGRAMS} different shapes")
+        started = time.perf_counter()
+        dtype = next(self.module.parameters()).dtype
+        config = {
+            "INFERENCE_PRECISION_HINT": _HINTS[dtype],
+            "PERFORMANCE_HINT": "LATENCY",
+            # As many threads as the setting gave torch: two pools beside each other would share the same cores.
+            "INFERENCE_NUM_THREADS": str(torch.get_num_threads()),
+        }
+        key = None
+        if self.cache is not None:
+            key = self.cache.key(_described(self.module), shapes, config, digest_of_weights(self.module))
+            kept = self.cache.load(key, config)
+            if kept is not None:
+                self.seconds += time.perf_counter() - started
+                return Program(kept.compiled.create_infer_request(), kept.out_spec, kept.out_types)
+        compiled, out_spec, out_types = convert(self.module, self.original, leaves, spec, tensors, config)
+        if self.cache is not None and key is not None:
+            self.cache.save(key, compiled, out_spec, out_types)
+        self.seconds += time.perf_counter() - started
+        return Program(compiled.create_infer_request(), out_spec, out_types)
+
+
+def convert(
+    module: torch.nn.Module,
+    forward: Callable[..., Any],
+    leaves: list[Any],
+    spec: Any,
+    tensors: list[torch.Tensor],
+    config: dict[str, str],
+) -> tuple[Any, Any, tuple[torch.dtype, ...]]:
+    """(the compiled model, the tree of its result, the types of its tensors). Raises what OpenVINO raises."""
+    import openvino
+
+    flat = _Flat(module, forward, leaves, spec)
+    # Tracing needs ordinary tensors, and the pipeline runs under inference mode.
+    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+        # Each branch that the shapes decide is a warning; the program is for these shapes only.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        examples = tuple(tensor.clone() for tensor in tensors)
+        model = openvino.convert_model(
+            flat, example_input=examples, input=[tuple(tensor.shape) for tensor in tensors]
+        )
+    model = _with_float32_around(model)
+    compiled = openvino.Core().compile_model(model, "CPU", config)
+    del model
+    gc.collect()
+    return compiled, flat.out_spec, flat.out_types
+
+
+class _Flat(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into
+    """The module with tensors in and tensors out, whatever tree its arguments and its result are."""
+
+    def __init__(
+        self, module: torch.nn.Module, forward: Callable[..., Any], leaves: list[Any], spec: Any
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self._call, self._spec = forward, spec
+        self._leaves = [None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+        self._places = [n for n, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
+        self.out_spec: Any = None
+        self.out_types: tuple[torch.dtype, ...] = ()
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The tensors of the result, in the order of its tree."""
+        leaves = list(self._leaves)
+        for place, tensor in zip(self._places, tensors, strict=True):
+            leaves[place] = tensor
+        args, kwargs = pytree.tree_unflatten(leaves, self._spec)
+        outputs, self.out_spec = pytree.tree_flatten(self._call(*args, **kwargs))
+        if not all(isinstance(output, torch.Tensor) for output in outputs):
+            raise TypeError("its result holds other things than tensors")
+        self.out_types = tuple(output.dtype for output in outputs)
+        return tuple(outputs)
+
+
+def _with_float32_around(model: Any) -> Any:
+    """numpy has no bfloat16, so values go in and out as float32; the program converts them."""
+    import openvino
+    from openvino.preprocess import PrePostProcessor
+
+    around = PrePostProcessor(model)
+    for number in range(len(model.inputs)):
+        around.input(number).tensor().set_element_type(openvino.Type.f32)
+    for number in range(len(model.outputs)):
+        around.output(number).tensor().set_element_type(openvino.Type.f32)
+    return around.build()
+
+
+def install(pipe: Any, cache: ProgramCache | None = None) -> None:
+    """Let OpenVINO compute the denoiser, the VAE's decoder and the text encoders of ``pipe``."""
+    for name, module in _modules(pipe):
+        if not isinstance(module.forward, Compiled):
+            # Past torch's own __setattr__, which is for parameters and modules.
+            object.__setattr__(module, "forward", Compiled(name, module, module.forward, cache))
+
+
+def installed(pipe: Any) -> list[Compiled]:
+    """The modules that OpenVINO was asked to compute."""
+    return [module.forward for _name, module in _modules(pipe) if isinstance(module.forward, Compiled)]
+
+
+def remarks(pipe: Any) -> tuple[str, ...]:
+    """What turned out while the pipeline ran: which modules PyTorch computes after all, and why."""
+    return tuple(
+        f"compile=openvino changes nothing for the {found.name}, which PyTorch computes: {found.failure}"
+        for found in installed(pipe)
+        if found.failure is not None
+    )
+
+
+def _modules(pipe: Any) -> list[tuple[str, torch.nn.Module]]:
+    vae = getattr(pipe, "vae", None)
+    parts = [
+        ("denoiser", denoiser_of(pipe)),
+        ("VAE decoder", getattr(vae, "decoder", None)),
+        *((name.replace("_", " "), getattr(pipe, name, None)) for name in ("text_encoder", "text_encoder_2")),
+    ]
+    return [(name, module) for name, module in parts if isinstance(module, torch.nn.Module)]
+
+
+def _described(module: torch.nn.Module) -> str:
+    """The layers with their parameters, and the configuration without what is only noted in it (paths, defaults)."""
+    config: Any = getattr(module, "config", None)
+    values = config.to_dict() if hasattr(config, "to_dict") else dict(config or {})
+    return repr((module, sorted((name, repr(values[name])) for name in values if not name.startswith("_"))))
+
+
+def _shape_or_value(leaf: Any) -> Any:
+    """What a program depends on: of a tensor the shape and type, of anything else what it says of itself."""
+    if isinstance(leaf, torch.Tensor):
+        return tuple(leaf.shape), str(leaf.dtype)
+    return repr(leaf)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__).rstrip(".")[:200]
