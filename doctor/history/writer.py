@@ -235,9 +235,7 @@ class History(HistoryReader):
 
     def _insert(self, samples: Sequence[Sample], batch: Sequence[_Item]) -> None:
         connection = self._connection
-        rows = [
-            (SINGLE, int((sample.clock or self._clock()) * 1000), self._pack(sample)) for sample in samples
-        ]
+        rows = [(SINGLE, _milliseconds(sample, self._clock), self._pack(sample)) for sample in samples]
         connection.executemany("INSERT OR REPLACE INTO reading VALUES (?, ?, ?)", rows)
         for item in batch:
             if isinstance(item, Episode):
@@ -276,3 +274,7 @@ class History(HistoryReader):
             self._take_back()
             raise
         self._connection.execute("PRAGMA incremental_vacuum(1024)").fetchall()
+
+
+def _milliseconds(sample: Sample, clock: Callable[[], float]) -> int:
+    return int((clock() if sample.clock is None else sample.clock) * 1000)
