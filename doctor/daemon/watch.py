@@ -142,7 +142,7 @@ class WatchService:
                 due = max(due + self._interval, time.monotonic())
                 sample = sampler.read(self._watched(self._samples[-1] if self._samples else None))
                 self._take(sample, looks, rare)
-                if imported is not None and rare.due("import", IMPORT_SECONDS):
+                if imported is not None and rare.due("import", IMPORT_SECONDS, sample.at):
                     _attempt("the incidents of programs", imported.run)
                 self._beat = time.monotonic()
         finally:
@@ -158,14 +158,14 @@ class WatchService:
     def _take(self, sample: Sample, looks: Sequence[_Looked], rare: _Rare) -> None:
         self._samples.append(sample)
         self._history.add_sample(sample)
-        if rare.due("processes", PROCESSES_EVERY):
+        if rare.due("processes", PROCESSES_EVERY, sample.at):
             self._processes = largest_processes()
         at = sample.clock if sample.clock is not None else time.time()
         view = View(at=at, samples=recent(tuple(self._samples)), processes=self._processes)
         for one in looks:
             _look(one, view)
         self._ledger.see(at, [each for one in looks for each in one.saw], self._ran)
-        if rare.due("remember", REMEMBER_SECONDS):
+        if rare.due("remember", REMEMBER_SECONDS, sample.at):
             aftermath.remember(self._history, self._ran())
         for listener in self.listeners:
             listener(sample)
@@ -181,11 +181,11 @@ class _Rare:
     def __init__(self) -> None:
         self._at: dict[str, float] = {}
 
-    def due(self, what: str, every: float) -> bool:
-        now = time.monotonic()
-        if now - self._at.get(what, -1e18) < every:
+    def due(self, what: str, every: float, at: float) -> bool:
+        """``at`` is the sample's own time (``time.monotonic()``)."""
+        if at - self._at.get(what, -1e18) < every:
             return False
-        self._at[what] = now
+        self._at[what] = at
         return True
 
 

@@ -210,8 +210,9 @@ class History(HistoryReader):
                 raise
             if sync:
                 self._synced_at = now
-            if now - self._pruned_at >= PRUNE_SECONDS:
-                self._pruned_at = now
+            # Either way: a clock may be put back.
+            if abs(self._clock() - self._pruned_at) >= PRUNE_SECONDS:
+                self._pruned_at = self._clock()
                 self._tidy()
         except sqlite3.Error as error:
             return self._failed(batch, samples, error)

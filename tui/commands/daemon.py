@@ -21,10 +21,20 @@ daemon = typer.Typer(
 
 def services(history: History) -> Sequence[Service]:
     """What the daemon runs, in the order of its start."""
+    from doctor.daemon.config import read_config
     from doctor.daemon.history_service import HistoryService
     from doctor.daemon.watch import WatchService
+    from doctor.paths import state_dir
+    from tuner.service import KeepTunedService, default_commands
 
-    return (HistoryService(history), WatchService(history))
+    keep = KeepTunedService(read_config, default_commands(), state_dir() / "keep-tuned.log")
+    watch = WatchService(
+        history,
+        interval=lambda: read_config().interval_seconds,
+        watched=lambda _: keep.worker_pid,
+    )
+    watch.listeners.append(keep.take)
+    return (HistoryService(history), watch, keep)
 
 
 @daemon.command()
@@ -114,6 +124,56 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
             typer.echo(f"lasts: {episode.title}  (sdoctor incidents {episode.id})")
     if found is None:
         raise typer.Exit(EXIT_NOT_IN_ORDER)
+
+
+@daemon.command()
+def add(model: Annotated[str, typer.Argument(help="builtin:NAME, a folder, a file, or a hub id.")]) -> None:
+    """Keep a model tuned: a study runs when the machine is idle and there is no profile that holds here."""
+    from tui.keeping import add as keep
+
+    typer.echo(keep(model))
+    _tell_daemon()
+
+
+@daemon.command()
+def remove(model: Annotated[str, typer.Argument(help="As it was added.")]) -> None:
+    """Do not keep a model tuned any more."""
+    from tui.keeping import remove as leave
+
+    typer.echo(leave(model))
+    _tell_daemon()
+
+
+@daemon.command()
+def due(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """Which models are kept tuned, and which of them have to be tuned, and why."""
+    from tui.keeping import due_models
+
+    found = due_models()
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    elif not found.models:
+        typer.echo("No model is kept tuned; 'sdoctor daemon add MODEL' adds one.")
+    else:
+        for each in found.models:
+            word = "due" if each.due else ("in order" if not each.reason else "cannot be tuned")
+            typer.echo(f"{each.model}: {word}{': ' + each.reason if each.reason else ''}")
+
+
+def _tell_daemon() -> None:
+    """Have a daemon that runs read its list again."""
+    import os
+    import signal
+    from contextlib import suppress
+
+    from doctor.daemon.lock import holder
+
+    pid = holder()
+    if pid is not None and hasattr(signal, "SIGHUP"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGHUP)
 
 
 @daemon.command()
