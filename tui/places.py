@@ -49,6 +49,12 @@ def _monitor() -> Screen[Any]:
     return ReadingsScreen()
 
 
+def _tune() -> Screen[Any]:
+    from tui.screens.tune import TuneScreen
+
+    return TuneScreen()
+
+
 def _check() -> Screen[Any]:
     from tui.screens.check import CheckScreen
 
@@ -58,6 +64,7 @@ def _check() -> Screen[Any]:
 PLACES = (
     Place("generate", "f1", "Generate", "Draw, and watch it", "A picture is being drawn", _generate),
     Place("monitor", "f2", "Monitor", "What the machine does, and what limits it", "", _monitor),
+    Place("tune", "f3", "Tune", "Find what is fastest and how large it goes", "A study runs", _tune),
     Place("check", "f4", "Check", "What is wrong here, and what mends it", "", _check),
 )
 """In the order of the tabs. F1 to F4 reach a program over ssh and in tmux, and no text field wants them."""

@@ -6,15 +6,22 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from doctor.sizes import gib
 from tuner.events import Event, PhaseStarted, Stepped
 from tuner.probe import Probe, Trial
 
+if TYPE_CHECKING:
+    from tui.situation import Situation
+    from tuner.study import Study
+
 
 class Show(Protocol):
     """What a study reports to."""
+
+    def begin(self, study: Study, situation: Situation) -> None:
+        """The model was loaded; the runs begin."""
 
     def event(self, event: Event) -> None:
         """Something happened in the worker."""
@@ -37,6 +44,9 @@ class Lines:
     def __init__(self) -> None:
         self._count = 0
 
+    def begin(self, study: Study, situation: Situation) -> None:
+        """The runs speak for themselves."""
+
     def event(self, event: Event) -> None:
         """Steps are too many for lines."""
 
@@ -56,6 +66,9 @@ class Bar:
         self._bar = bar
         self._task = bar.add_task("loading the model", total=None, phase="")
         self._count = 0
+
+    def begin(self, study: Study, situation: Situation) -> None:
+        """The runs speak for themselves."""
 
     def event(self, event: Event) -> None:
         """Move the bar."""

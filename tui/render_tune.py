@@ -17,7 +17,7 @@ from tuner.target import Target
 
 SCHEMA = "sdoctor.tune/1"
 
-_OUTCOMES = {
+OUTCOMES = {
     Outcome.FINISHED: "finished",
     Outcome.OUT_OF_MEMORY: "out of memory",
     Outcome.TOO_SLOW: "too slow",
@@ -27,6 +27,7 @@ _OUTCOMES = {
     Outcome.INTERRUPTED: "interrupted",
     Outcome.REJECTED: "picture rejected",
 }
+"""The endings of a run, for people."""
 
 
 _BEST = {
@@ -85,7 +86,7 @@ def as_table(result: Result, model: str, target: Target, profile: Path | None) -
     lines = [
         f"{model} on {target.name or target.device}, {gib(goal.budget)} to use",
         "",
-        *_verdict(result),
+        *verdict_of(result),
         "",
         f"Speed at {goal.width}x{goal.height}, {goal.steps} steps, batch {goal.batch} (measured):",
         _row("settings", "s/step", "s/image", "peak", "outcome"),
@@ -108,7 +109,8 @@ def as_table(result: Result, model: str, target: Target, profile: Path | None) -
     return "\n".join(lines)
 
 
-def _verdict(result: Result) -> list[str]:
+def verdict_of(result: Result) -> list[str]:
+    """What the study says first: the best settings, the edges, what was not run."""
     if result.best is None:
         return ["No settings worked."]
     best = _BEST[result.goal.objective]
@@ -122,7 +124,7 @@ def _verdict(result: Result) -> list[str]:
             else ""
         )
     elif result.baseline is not None:
-        lines[0] += f" - diffusers' default ended with: {_OUTCOMES[result.baseline.outcome]}"
+        lines[0] += f" - diffusers' default ended with: {OUTCOMES[result.baseline.outcome]}"
     edges = (*result.ladder, *result.others)
     lines += [_edge_line(item, item.edge) for item in edges if item.edge is not None]
     for item in result.skipped:
@@ -150,7 +152,7 @@ def _edge_line(item: RungEdge, edge: Edge) -> str:
         return f"{line}; {option} stopped the search there."
     if edge.limit is LimitKind.MEMORY and edge.fails is not None:
         where = f" in {edge.fails.failed_in.value}" if edge.fails.failed_in else ""
-        above = f"{_extent(edge.fails, item.axis)} did not ({_OUTCOMES[edge.fails.outcome]}{where})"
+        above = f"{_extent(edge.fails, item.axis)} did not ({OUTCOMES[edge.fails.outcome]}{where})"
         return f"{line}, {above}. {_cost(edge)}"
     return f"{line}; larger ones would take longer than the time that was given."
 
@@ -169,7 +171,8 @@ def _row(first: str, *rest: str) -> str:
     return f"  {first:<62}" + "".join(f"{cell:>11}" for cell in rest[:-1]) + f"  {rest[-1]}"
 
 
-def _seconds(value: float | None) -> str:
+def seconds_text(value: float | None) -> str:
+    """Seconds with the digits that mean something; "-" if they are not known."""
     return "-" if value is None else f"{value:.3f}" if value < 10 else f"{value:.1f}"
 
 
@@ -179,10 +182,10 @@ def _trial_row(trial: Trial, result: Result) -> str:
     again = " (again)" if trial.purpose is Purpose.CONFIRMATION else ""
     row = _row(
         trial.settings.text() + again,
-        _seconds(trial.seconds_per_step),
-        _seconds(trial.seconds_per_image),
+        seconds_text(trial.seconds_per_step),
+        seconds_text(trial.seconds_per_image),
         "-" if trial.peak_bytes is None else gib(trial.peak_bytes),
-        _OUTCOMES[trial.outcome],
+        OUTCOMES[trial.outcome],
     )
     return row + mark
 
@@ -191,7 +194,7 @@ def _size_row(trial: Trial) -> str:
     return _row(
         trial.settings.text(),
         f"{trial.width}x{trial.height}" + (f" x{trial.batch}" if trial.batch > 1 else ""),
-        _seconds(trial.seconds_per_image),
+        seconds_text(trial.seconds_per_image),
         "-" if trial.peak_bytes is None else gib(trial.peak_bytes),
-        _OUTCOMES[trial.outcome],
+        OUTCOMES[trial.outcome],
     )

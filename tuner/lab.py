@@ -76,6 +76,12 @@ class Lab:
             wait_until_back(self._free_bytes, self._free_before)
         self._worker = self._loaded = None
 
+    def abandon(self) -> None:
+        """End the worker from another thread; the run that waits for it then comes back as a failed one."""
+        worker = self._worker
+        if worker is not None:
+            worker.abandon()
+
     def load(self, settings: Settings) -> Loaded | Failed:
         """Have a worker with the model loaded and these settings in force."""
         if self._worker is not None and self._loaded is not None and self._worker.usable:

@@ -15,14 +15,17 @@ from typing import Any
 
 from doctor.errors import UsageError
 from tuner.weightfiles import (
+    LFS_POINTER,
     PICKLE_SUFFIXES,
     StoredTensor,
     UnreadableWeights,
     component_files,
+    is_pointer,
     memory_bytes,
     pickles,
     read_header,
 )
+from tuner.weightkinds import accessory_of, refusal_of
 
 BUILTIN_ROOT = Path(__file__).parent / "builtin"
 BUILTIN_PREFIX = "builtin:"
@@ -104,10 +107,7 @@ def _listed(name: str) -> str:
 
 def _folder(text: str, path: Path, allow_pickle: bool) -> ModelRef:
     if not (path / INDEX).is_file():
-        files = sorted(path.glob("*.safetensors"))
-        if files:
-            raise UsageError(f"'{text}' holds no pipeline (no {INDEX}); did you mean its file {files[0]}?")
-        raise UsageError(f"'{text}' holds no pipeline: there is no {INDEX} in it.")
+        raise UsageError(_why_no_pipeline(text, path))
     try:
         index = read_index(path)
     except ValueError as error:
@@ -120,6 +120,20 @@ def _folder(text: str, path: Path, allow_pickle: bool) -> ModelRef:
     if not allow_pickle:
         _refuse_pickled_components(text, path, index)
     return ModelRef(kind=ModelKind.FOLDER, name=text, path=path, pipeline_class=name)
+
+
+def _why_no_pipeline(text: str, path: Path) -> str:
+    """What a folder without an index is: one component of a pipeline, a place for files, or nothing of the kind."""
+    if (path / "config.json").is_file() and (path.parent / INDEX).is_file():
+        return f"'{text}' is one component of a pipeline; give the whole one: {path.parent}."
+    files = sorted(path.glob("*.safetensors"))
+    if not files:
+        return f"'{text}' holds no pipeline: there is no {INDEX} in it."
+    try:
+        _refuse_what_is_no_pipeline(str(files[0]), files[0])
+    except UsageError as error:
+        return f"'{text}' holds no pipeline (no {INDEX}). {error}"
+    return f"'{text}' holds no pipeline (no {INDEX}); did you mean its file {files[0]}?"
 
 
 def _refuse_pickled_components(text: str, path: Path, index: Mapping[str, Any]) -> None:
@@ -144,18 +158,28 @@ def _file(text: str, path: Path, allow_pickle: bool) -> ModelRef:
                 f"'{text}' is a pickle, which can run any code when it is opened; use the .safetensors "
                 "version, or allow it with --allow-pickle if you trust its source."
             )
+        if is_pointer(path):
+            raise UsageError(f"'{text}' {LFS_POINTER}.")
         return ModelRef(kind=ModelKind.FILE, name=text, path=path)
     if suffix != ".safetensors":
         raise UsageError(
             f"'{text}' is not a model that sdoctor can load: give a .safetensors file or a diffusers folder."
         )
+    _refuse_what_is_no_pipeline(text, path)
+    return ModelRef(kind=ModelKind.FILE, name=text, path=path)
+
+
+def _refuse_what_is_no_pipeline(text: str, path: Path) -> None:
+    """Read the header of a safetensors file. Raises UsageError if it is damaged, or a LoRA, a VAE, ..."""
     try:
-        read_header(path)
+        tensors = read_header(path)
     except UnreadableWeights as error:
         raise UsageError(f"'{text}' {error}.") from error
     except OSError as error:
         raise UsageError(f"'{text}' cannot be read: {error.strerror or error}.") from error
-    return ModelRef(kind=ModelKind.FILE, name=text, path=path)
+    accessory = accessory_of({name: tensor.shape for name, tensor in tensors.items()})
+    if accessory is not None:
+        raise UsageError(refusal_of(text, accessory))
 
 
 def _looks_like_file(path: Path) -> bool:

@@ -31,6 +31,7 @@ class Question:
     max_batch: int | None
     lossy: bool
     run_limit: float
+    low_memory: bool = False
 
     def key(self, fingerprint: Fingerprint) -> str:
         """Twelve hexadecimal digits that stand for this question on that machine."""

@@ -50,6 +50,11 @@ _LAST_SECONDS = 2.0
 """A process that closed its pipe by ending is gone in milliseconds; writing a core file takes longer."""
 _TICK_SECONDS = 0.5
 
+_SPINS = "1000"
+"""How often an idle thread of libgomp looks before it sleeps (GOMP_SPINCOUNT; GCC's libgomp manual). Its default of
+300,000 and more lets threads that wait burn the cores that the others wait for as soon as any other program runs: pictures
+that take 0.7 s alone took 3 to 16 s beside one (docs/performance.md). libgomp reads it when torch is loaded."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -78,6 +83,8 @@ class Worker:
         environment = owned()
         # The worker loads what it is told to; progress bars and notices of the libraries would only fill its log.
         environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+        if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & environment.keys():
+            environment["GOMP_SPINCOUNT"] = _SPINS
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._lock = threading.Lock()
         started: Future[subprocess.Popen[bytes]] = Future()
@@ -88,7 +95,7 @@ class Worker:
         )
         self._reader.start()
         self._process = started.result()
-        self._guard = guard(self._end)
+        self._guard = guard(self.abandon)
         self.ready: Ready | None = None
         self.usable = True
 
@@ -228,7 +235,7 @@ class Worker:
             "that it does not swap."
         )
 
-    def _end(self) -> None:
+    def abandon(self) -> None:
         """Send the signal that nothing survives; the reader then sees the pipe close. Any thread may call it."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
@@ -245,7 +252,7 @@ class Worker:
     def kill(self) -> None:
         """End the process now and wait until it is gone, so that its memory is back."""
         self.usable = False
-        self._end()
+        self.abandon()
         self._process.wait()
         self._guard.stop()
 

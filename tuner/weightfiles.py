@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,11 @@ _FLOATS = ("F64", "F32", "F16", "BF16")
 _PRECISION_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
 # The format's own limit for the header, so that a damaged length field does not read the whole disk.
 _MAX_HEADER = 100_000_000
+# How a pointer file begins, https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
+_POINTER = b"version "
+LFS_POINTER = "is a Git LFS pointer, not the weights; run `git lfs pull` in its folder"
+# What is left of the eight bytes that would be a header's length.
+_WEB_PAGE = re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +46,16 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     with path.open("rb") as file:
         start = file.read(8)
         length = int.from_bytes(start, "little")
-        if start == b"version ":
-            raise UnreadableWeights("is a Git LFS pointer, not the weights; run `git lfs pull` in its folder")
+        if start == _POINTER:
+            raise UnreadableWeights(LFS_POINTER)
+        if _WEB_PAGE.match(start + file.read(64)):
+            raise UnreadableWeights(
+                "is a web page, not the weights: the site asks for a login or has moved the file; "
+                "download it in a browser, or with its own tool"
+            )
         if len(start) < 8 or not 2 <= length <= _MAX_HEADER or 8 + length > size:
             raise UnreadableWeights("is not a complete safetensors file; download it again")
+        file.seek(8)
         text = file.read(length)
     try:
         header = msgspec.json.decode(text)
@@ -62,6 +74,15 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     if 8 + length + end > size:
         raise UnreadableWeights("is cut off before its end; download it again")
     return tensors
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether a weight file of any format is only a Git LFS pointer. False where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_POINTER)) == _POINTER
+    except OSError:
+        return False
 
 
 def memory_bytes(tensors: Iterable[StoredTensor], precision: str | None) -> int:

@@ -223,7 +223,13 @@ def test_all_places_in_a_real_terminal(home, columns, rows):
     command = f"cd {home}; env -u COLUMNS -u LINES {start}; echo left with $?; sleep 60"
     subprocess.run([*server, "new-session", "-d", "-x", str(columns), "-y", str(rows), command], check=True)
     try:
-        for key, words in ((None, "what to draw"), ("F2", "RAM"), ("F4", "finding"), ("F1", "what to draw")):
+        for key, words in (
+            (None, "what to draw"),
+            ("F2", "RAM"),
+            ("F3", "how large"),
+            ("F4", "finding"),
+            ("F1", "what to draw"),
+        ):
             if key is not None:
                 subprocess.run([*server, "send-keys", key], check=True)
             text = read_until(words)

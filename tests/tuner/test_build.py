@@ -320,16 +320,19 @@ def test_a_part_of_a_pipeline_in_a_single_file_says_what_is_missing(saved, mini,
     )
 
 
+def test_a_pickled_upscaler_is_recognised_once_it_was_opened(tmp_path):
+    file = tmp_path / "4x.pth"
+    torch.save({"params_ema": {"conv_first.weight": torch.zeros(2)}}, file)
+    with pytest.raises(LoadRefused, match="is not a pipeline but an upscaler"):
+        load_pipeline(resolve(str(file), allow_pickle=True), torch.bfloat16)
+
+
 @pytest.mark.parametrize(
     ("tensors", "end"),
     [
         (
-            {"lora_unet_down.lora_down.weight": (4, 8)},
-            "is not a pipeline but a LoRA; give the checkpoint of a text-to-image model.",
-        ),
-        (
-            {"decoder.conv_in.weight": (4, 8)},
-            "is not a pipeline but something else (a VAE, an embedding, an upscaler?); "
+            {"of_no_kind.weight": (4, 8)},
+            "is not a pipeline, and what it is its names do not tell; "
             "give the checkpoint of a text-to-image model.",
         ),
         (

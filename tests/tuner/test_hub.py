@@ -132,6 +132,7 @@ def test_models_of_the_hub(hub, tmp_path):
         # The server has lost its index by now: the cache alone served this one.
         "good/mini again": "StableDiffusionPipeline",
     }
+    (tmp_path / "empty" / "hub" / "models--begun--model" / "blobs").mkdir(parents=True)
     offline = subprocess.run(
         [sys.executable, "-P", "-c", OFFLINE],
         capture_output=True,
@@ -140,18 +141,22 @@ def test_models_of_the_hub(hub, tmp_path):
         check=False,
         env=environment | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "empty")},
     )
-    assert offline.stdout.splitlines()[-1] == (
-        "'some/model' is not on this machine and huggingface.co cannot be reached; "
-        "connect to the network, or give a folder or a .safetensors file."
-    )
+    cache = tmp_path / "empty" / "hub"
+    advice = "connect to the network, point HF_HOME at the folder that holds it, or give a folder or a .safetensors file."
+    assert offline.stdout.splitlines()[-2:] == [
+        f"'some/model' is not in the cache {cache}, and huggingface.co is not asked (HF_HUB_OFFLINE is set); {advice}",
+        f"'begun/model' is not in the cache {cache} as a whole (a part of it is), and huggingface.co is not asked "
+        f"(HF_HUB_OFFLINE is set); {advice}",
+    ]
 
 
 OFFLINE = """
 import torch
 from tuner.models import resolve
 from tuner.worker.build import LoadRefused, load_pipeline
-try:
-    load_pipeline(resolve("some/model"), torch.bfloat16)
-except LoadRefused as error:
-    print(error)
+for name in ("some/model", "begun/model"):
+    try:
+        load_pipeline(resolve(name), torch.bfloat16)
+    except LoadRefused as error:
+        print(error)
 """

@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from weight_file import write_weights
 
 from doctor.errors import UsageError
 from tuner.models import (
@@ -21,23 +22,6 @@ from tuner.models import (
     weights_bytes,
 )
 from tuner.weightfiles import UnreadableWeights, read_header
-
-WIDTH = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8}
-
-
-def write_weights(path: Path, **tensors: tuple[str, tuple[int, ...]]) -> Path:
-    """A genuine safetensors file with zeros for data."""
-    header, offset = {}, 0
-    for name, (dtype, shape) in tensors.items():
-        size = WIDTH[dtype]
-        for side in shape:
-            size *= side
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + size]}
-        offset += size
-    text = json.dumps(header | {"__metadata__": {"format": "pt"}}).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(offset))
-    return path
 
 
 def write_index(folder: Path, **parts: object) -> Path:
@@ -162,8 +146,33 @@ def test_damaged_files_say_what_to_do(tmp_path):
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(whole.read_bytes()[:-1])
     assert refused(str(cut)) == f"'{cut}' is cut off before its end; download it again."
-    cut.write_bytes(b"<html>not found</html>")
+    cut.write_bytes(b"not a model at all")
     assert refused(str(cut)) == f"'{cut}' is not a complete safetensors file; download it again."
+    for page in (b"<html>not found</html>", b"\n\n<!DOCTYPE html>\n<title>Log in</title>"):
+        cut.write_bytes(page)
+        assert refused(str(cut)).startswith(f"'{cut}' is a web page, not the weights: ")
+    pickled = tmp_path / "pointer.ckpt"
+    pickled.write_bytes(pointer.read_bytes())
+    with pytest.raises(UsageError, match="is a Git LFS pointer, not the weights"):
+        resolve(str(pickled), allow_pickle=True)
+
+
+def test_a_component_of_a_pipeline_names_the_pipeline(tmp_path):
+    folder = write_index(tmp_path / "pipe")
+    write_weights(folder / "vae" / "diffusion_pytorch_model.safetensors", a=("F32", (8,)))
+    (folder / "vae" / "config.json").write_text("{}")
+    assert refused(str(folder / "vae")) == (
+        f"'{folder / 'vae'}' is one component of a pipeline; give the whole one: {folder}."
+    )
+
+
+def test_a_folder_of_a_lora_says_what_it_holds(tmp_path):
+    file = write_weights(
+        tmp_path / "pytorch_lora_weights.safetensors", **{"unet.to_q.lora_A.weight": ("F16", (4, 8))}
+    )
+    assert refused(str(tmp_path)).startswith(
+        f"'{tmp_path}' holds no pipeline (no model_index.json). '{file}' is not a pipeline but a LoRA; "
+    )
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,12 @@ class Oracle:
             self._child.wait()
             self._child = None
 
+    def abandon(self) -> None:
+        """End the child from another thread; the question that waits for it is then refused, and so are all later."""
+        child = self._child
+        if child is not None:
+            child.kill()
+
     def ask(self, question: Ask) -> Answer:
         """The prediction before any device is known. Raises Refused."""
         # Offload and threads leave the work of the models as it is.

@@ -79,7 +79,9 @@ def _runnable(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> Iterat
 
 
 def _may_win(goal: Goal, settings: Settings, over: Trial | None) -> bool:
-    """Whether these settings leave the picture as it is, or need not."""
+    """Whether these settings are among those asked for, and leave the picture as it is, or need not."""
+    if not goal.admits(settings):
+        return False
     return goal.lossy or over is None or not over.finished or is_lossless(settings, over.settings)
 
 
@@ -100,7 +102,8 @@ def _contenders(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> tupl
             winner = _better(goal, winner, trial)
     if winner is None:
         return ()
-    return tuple(dict.fromkeys((goal.baseline, goal.first_guess, winner.settings)))
+    contenders = dict.fromkeys((goal.baseline, goal.first_guess, winner.settings))
+    return tuple(settings for settings in contenders if goal.admits(settings))
 
 
 def _confirmation(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> Iterator[Probe]:
@@ -146,6 +149,8 @@ def _search(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
     """Every probe that this search makes, in order, as far as the trials so far decide it."""
     yield probe_at(goal, goal.baseline, Purpose.BASELINE)
     winner = find(trials, probe_at(goal, goal.baseline, Purpose.BASELINE))
+    if not goal.admits(goal.baseline):
+        winner = None  # it is what the others' pictures and times are compared with, and no more
     settings = goal.first_guess
     if settings != goal.baseline:
         yield probe_at(goal, settings)
@@ -167,7 +172,7 @@ def _search(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
             continue
         for value in knob.candidates(goal.target, goal.batch):
             candidate = winner.settings.but(**{knob.name: value})
-            if candidate in seen or refusals(candidate, goal.target):
+            if candidate in seen or not goal.admits(candidate) or refusals(candidate, goal.target):
                 continue
             seen.add(candidate)
             probe = probe_at(goal, candidate)

@@ -49,6 +49,8 @@ class Goal:
     objective: Objective = Objective.SPEED
     lossy: bool = False
     """Whether settings may win that change the picture beyond rounding."""
+    low_memory: bool = False
+    """Whether only the settings of little memory are compared: parts of the model off the GPU, the picture in tiles."""
     slow: bool = False
     """Whether settings are tried whose trial takes minutes."""
     step: int = 64
@@ -62,6 +64,13 @@ class Goal:
     """Denoising steps of a run that proves a resolution: the second one meets what the first left behind."""
     run_limit: float = 120.0
     """Longest time that one run may take."""
+
+    def admits(self, settings: Settings) -> bool:
+        """Whether these settings may win: all may, unless little memory was asked for."""
+        if not self.low_memory:
+            return True
+        in_tiles = settings.vae_tiling == "on" and settings.vae_slicing == "on"
+        return in_tiles and (self.target.is_cpu or settings.offload != "none")
 
     def square(self) -> SizeAxis:
         """The axis of square pictures."""

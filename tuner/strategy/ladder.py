@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tuner.knobs import refusals
+from tuner.knobs import knob, refusals
 from tuner.settings import Settings
 from tuner.target import Target
+
+_OFFLOADS = knob("offload").values
+"""The least frugal first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,12 @@ def rungs(fastest: Settings, target: Target) -> tuple[Rung, ...]:
         candidate = settings.but(**changes)
         if refusals(candidate, target) or (found and candidate == settings):
             continue
+        if _frugality(candidate) < _frugality(settings):
+            continue  # "model offload" lies above the fastest settings where those offload by groups
         settings = candidate
         found.append(Rung(name, settings))
     return tuple(found)
+
+
+def _frugality(settings: Settings) -> int:
+    return _OFFLOADS.index(settings.offload) if settings.offload in _OFFLOADS else 0

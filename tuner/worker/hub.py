@@ -8,7 +8,8 @@ from typing import Any
 
 import diffusers
 import torch
-from huggingface_hub import errors
+from huggingface_hub import constants, errors
+from huggingface_hub.file_download import repo_folder_name
 
 from tuner.models import ModelRef
 from tuner.worker.pretrained import LoadRefused, load_folder
@@ -52,12 +53,23 @@ def _sentence(ref: ModelRef, error: BaseException) -> str:
         return f"'{ref.name}' on huggingface.co is not a diffusers pipeline: it has no model_index.json."
     if _unreachable(chain):
         return (
-            f"'{ref.name}' is not on this machine and huggingface.co cannot be reached; "
-            "connect to the network, or give a folder or a .safetensors file."
+            f"'{ref.name}' is not in the cache {constants.HF_HUB_CACHE}{_in_part(ref)}, and huggingface.co "
+            f"{_why_unreachable()}; connect to the network, point HF_HOME at the folder that holds it, "
+            "or give a folder or a .safetensors file."
         )
     lines = str(error).strip().splitlines()
     reason = f"{type(error).__name__}: {lines[0][:300] if lines else 'no reason given'}"
     return f"'{ref.name}' cannot be fetched from huggingface.co ({reason})."
+
+
+def _in_part(ref: ModelRef) -> str:
+    """Whether a download was begun and not finished: its folder is there all the same."""
+    begun = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=ref.name, repo_type="model")
+    return " as a whole (a part of it is)" if begun.is_dir() else ""
+
+
+def _why_unreachable() -> str:
+    return "is not asked (HF_HUB_OFFLINE is set)" if constants.is_offline_mode() else "cannot be reached"
 
 
 def _unreachable(chain: list[BaseException]) -> bool:

@@ -14,6 +14,7 @@ from diffusers.loaders import single_file_utils
 
 from tuner.models import BUILTIN_ROOT, ModelRef, component_names, read_index
 from tuner.weightfiles import PICKLE_SUFFIXES, read_header
+from tuner.weightkinds import accessory_of, refusal_of
 from tuner.worker.assemble import load_tokenizer
 from tuner.worker.ownership import own_weights
 from tuner.worker.pretrained import LoadRefused, refusal
@@ -97,15 +98,14 @@ def _checkpoint_kind(ref: ModelRef, path: Path) -> str:
     else:
         tensors = {name: _Shape(tensor.shape) for name, tensor in read_header(path).items()}
     kind: str = single_file_utils.infer_diffusers_model_type(tensors)
-    # "v1" is also the answer for whatever diffusers does not know: LoRAs, embeddings, upscalers.
+    accessory = accessory_of({name: tuple(getattr(item, "shape", ())) for name, item in tensors.items()})
+    if accessory is not None:
+        raise LoadRefused(refusal_of(ref.name, accessory))
+    # "v1" is also the answer for whatever diffusers does not know.
     if kind == "v1" and single_file_utils.CHECKPOINT_KEY_NAMES["v1"] not in tensors:
-        what = (
-            "a LoRA"
-            if any("lora" in name for name in tensors)
-            else "something else (a VAE, an embedding, an upscaler?)"
-        )
         raise LoadRefused(
-            f"'{ref.name}' is not a pipeline but {what}; give the checkpoint of a text-to-image model."
+            f"'{ref.name}' is not a pipeline, and what it is its names do not tell; "
+            "give the checkpoint of a text-to-image model."
         )
     return kind
 
