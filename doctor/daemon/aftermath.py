@@ -56,6 +56,8 @@ def begin(history: History) -> tuple[Episode, ...]:
     for episode in found:
         history.add_incident(episode)
     history.leave_note(_NOTE, msgspec.json.encode(_Run(boot=boot_id(), ended=False)).decode())
+    # Before anybody is told that the daemon runs: one that is killed in its first second was killed all the same.
+    history.flush()
     return tuple(found)
 
 
