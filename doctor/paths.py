@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -38,6 +39,47 @@ def cache_dir() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir(APP, appauthor=False))
+
+
+def config_dir() -> Path:
+    """What the user writes by hand. Not created here."""
+    home = os.environ.get("SDOCTOR_HOME")
+    if home:
+        return Path(home) / "config"
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir(APP, appauthor=False))
+
+
+def runtime_dir() -> Path:
+    """The daemon's socket and lock: gone after a restart of the machine. Made here, for the user alone (0700).
+
+    ``XDG_RUNTIME_DIR`` is /run/user/UID; a program that was started without it (cron, su) finds that folder all the
+    same. Never a folder under /tmp, where anybody can be first. Raises OSError.
+    """
+    path = _runtime_dir()
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if hasattr(os, "getuid"):
+        found = path.stat()
+        if found.st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, f"{path} belongs to another user")
+        if found.st_mode & 0o077:
+            path.chmod(0o700)
+    return path
+
+
+def _runtime_dir() -> Path:
+    home = os.environ.get("SDOCTOR_HOME")
+    if home:
+        return Path(home) / "run"
+    named = os.environ.get("XDG_RUNTIME_DIR")
+    if named:
+        return Path(named) / APP
+    if hasattr(os, "getuid"):
+        usual = Path(f"/run/user/{os.getuid()}")
+        if usual.is_dir() and usual.stat().st_uid == os.getuid():
+            return usual / APP
+    return state_dir() / "run"
 
 
 def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:

@@ -16,6 +16,7 @@ from tui.graphics import prepare
 from tui.orders import Order
 from tui.screens.generate import GenerateScreen
 from tui.state import FeedEnded, View, fold
+from tui.themes import remembered_theme
 from tui.workshop import Maker
 
 __all__ = ["GenerateApp", "GenerateJob", "GenerateResult", "run_generate"]
@@ -76,6 +77,9 @@ class GenerateApp(App[None]):
 
     def on_mount(self) -> None:
         """Open the screen; the job begins with it."""
+        theme = remembered_theme()
+        if theme in self.available_themes:
+            self.theme = theme
         self.push_screen(self.generate)
 
     async def action_quit(self) -> None:

@@ -12,8 +12,10 @@ import typer
 
 from doctor.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USAGE, SdoctorError
 from tui.commands.check import check
+from tui.commands.daemon import daemon
 from tui.commands.explain import explain
 from tui.commands.generate import generate
+from tui.commands.incidents import incidents
 from tui.commands.monitor import monitor
 from tui.commands.plan import plan
 from tui.commands.profile import profile
@@ -37,6 +39,8 @@ app.command()(tune)
 app.command()(generate)
 app.add_typer(profile, name="profile")
 app.command()(monitor)
+app.add_typer(daemon, name="daemon")
+app.command()(incidents)
 
 
 def _version(wanted: bool) -> None:

@@ -8,11 +8,13 @@ import sys
 import time
 
 import pytest
+from fake_jobs import Script, finishing, job_of, paint, sampler
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from tui.places import PLACES, Place
+from tui.screens.generate import GenerateScreen
 from tui.screens.help import HelpOverlay
 from tui.screens.leaving import LeaveQuestion
 from tui.shell import SdoctorApp
@@ -144,6 +146,29 @@ async def test_quitting_asks_only_while_something_works():
         await until(lambda: app.visited["one"].left == 1)
         assert app.visited["two"].left == 0
     assert app.return_code == 0
+
+
+async def test_a_generation_goes_on_while_another_place_is_shown_and_is_drawn_when_it_is_back(home):
+    script = Script(finishing([paint(home / "picture.png")], steps=20), pause=0.02)
+    screen = GenerateScreen(job=job_of(script), read=sampler(), every=0.05)
+    app = SdoctorApp(
+        places=[
+            Place("generate", "f1", "Generate", "Draw", "A picture is being drawn", lambda: screen),
+            Place("monitor", "f2", "Monitor", "Watch", "", lambda: Playing("other")),
+        ]
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: screen.view.step >= 2)
+        assert screen.is_working
+        await pilot.press("f2")
+        await until(lambda: app.here == "monitor")
+        assert screen.view.step < 20
+        await until(lambda: screen.view.over)
+        await pilot.press("f1")
+        await until(lambda: app.here == "generate")
+        await until(lambda: "finished" in shown(app))
+        await pilot.press("q")
+        await until(lambda: not app.is_running)
 
 
 async def test_quitting_idle_is_quick():

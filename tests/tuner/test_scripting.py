@@ -74,6 +74,8 @@ def test_another_architecture_is_refused_unless_forced(pipe):
     assert profile_with(FAST, architecture=here).apply(pipe).settings == FAST
 
 
+# A limit of memory in this very process leaves it unfit for the tests after it: oneDNN then failed to make primitives.
+@pytest.mark.slow
 def test_out_of_memory_costs_a_rung_a_warning_and_an_incident(pipe, caplog):
     profile = profile_with(FAST, TILED)
     tuned = profile.apply(pipe, budget=200 * MIB)
@@ -92,6 +94,8 @@ def test_out_of_memory_costs_a_rung_a_warning_and_an_incident(pipe, caplog):
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] in (before[0], before[1])
 
 
+# A limit of memory in this very process leaves it unfit for the tests after it: oneDNN then failed to make primitives.
+@pytest.mark.slow
 def test_when_nothing_fits_the_error_is_torchs_own_and_it_is_recorded(pipe):
     tuned = profile_with(FAST, TILED).apply(pipe, budget="40MiB")
     with pytest.raises((MemoryError, RuntimeError)):

@@ -69,3 +69,11 @@ def test_any_way_down_ends_and_never_turns_back(start, rungs):
     order = ["none", "model", "group", "sequential"]
     assert all(order.index(one.offload) >= order.index(start.offload) for one in settings)
     assert all(refusals(one, CARD) == [] for one in settings)
+
+
+def test_what_is_as_frugal_as_can_be_has_nothing_below():
+    """Low memory was asked for, which is no rung of the profile."""
+    profile = profile_with(FAST, TILED, MOVED)
+    assert steps_below(TILED.but(offload="sequential"), profile, CARD) == ()
+    grouped = steps_below(TILED.but(offload="group"), profile, CARD)
+    assert [step.settings.offload for step in grouped] == ["sequential"]

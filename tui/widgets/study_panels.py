@@ -69,21 +69,28 @@ class EdgePanel(OfStudy):
         if not lines:
             return Content.assemble(("No size was tried yet.", "$foreground-muted"))
         top = max((at for line in lines for at in (line.works, line.fails, line.trying) if at), default=1)
-        name = min(_LONGEST_NAME, max(len(line.name) for line in lines))
-        return Content("\n").join(self._line(line, top, name) for line in lines)
+        width = min(_LONGEST_NAME, max(len(line.name) for line in lines))
+        # One length for all tracks, so that they can be compared.
+        room = self.size.width - width - 4 - max(len(_words(line)) + len(_state(line)) for line in lines)
+        return Content("\n").join(_edge(line, top, width, room) for line in lines)
 
-    def _line(self, line: EdgeLine, top: int, width: int) -> Content:
-        name = line.name if len(line.name) <= width else line.name[: width - 1] + "…"
-        fails = f", {line.text(line.fails)} did not" if line.fails else ""
-        ran = f"{line.text(line.works)} ran" if line.works else "nothing ran"
-        words = f" {ran}{fails}"
-        state = f"trying {line.text(line.trying)}" if line.trying else line.state
-        tone = (
-            "$text-accent" if line.trying else "$text-success" if state == "proven" else "$foreground-muted"
-        )
-        room = self.size.width - width - len(words) - len(state) - 4
-        bar = _track(line, top, room) if room >= _SHORTEST_BAR else ()
-        return Content.assemble((f"{name:<{width}} ", "bold"), *bar, words, ("  " + state, tone))
+
+def _words(line: EdgeLine) -> str:
+    ran = f"{line.text(line.works)} ran" if line.works else "nothing ran"
+    return f" {ran}" + (f", {line.text(line.fails)} did not" if line.fails else "")
+
+
+def _state(line: EdgeLine) -> str:
+    return f"trying {line.text(line.trying)}" if line.trying else line.state
+
+
+def _edge(line: EdgeLine, top: int, width: int, room: int) -> Content:
+    name = line.name if len(line.name) <= width else line.name[: width - 1] + "…"
+    tone = "$foreground-muted"
+    if line.trying or line.state == "proven":
+        tone = "$text-accent" if line.trying else "$text-success"
+    bar = _track(line, top, room) if room >= _SHORTEST_BAR else ()
+    return Content.assemble((f"{name:<{width}} ", "bold"), *bar, _words(line), ("  " + _state(line), tone))
 
 
 def _track(line: EdgeLine, top: int, width: int) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,7 @@
+"""``python -m tui``: the same as ``sdoctor``, for children that must run with this Python."""
+
+from __future__ import annotations
+
+from tui.cli import main
+
+main()
