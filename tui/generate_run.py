@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from dataclasses import dataclass, replace
 
 import typer
@@ -12,10 +11,10 @@ from doctor.errors import SdoctorError
 from tui.decision import decide
 from tui.generating import Result, prepare, run_in_lines
 from tui.orders import Order
-from tui.progress import is_fancy
 from tui.prompt import read_prompt
 from tui.say import say
 from tui.situation import Situation, survey
+from tui.terminal import shows_screens
 from tui.workshop import PREVIEW_SECONDS, Bench, Workshop
 
 
@@ -37,7 +36,7 @@ class Call:
 
 def run(call: Call) -> None:
     """Draw. Raises SdoctorError for what cannot be done, with the exit code in it."""
-    on_screen = not call.plain and not call.as_json and is_fancy(sys.stdout) and sys.stdin.isatty()
+    on_screen = not call.plain and not call.as_json and shows_screens()
     empty = on_screen and not call.has_prompt and call.prompt_file is None
     order = call.order
     if not empty:

@@ -7,18 +7,21 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from doctor.incidents import read_incidents
+from doctor.errors import NotInOrder
 from doctor.telemetry.processes import ProcessRow, ProcessTable
 from doctor.telemetry.recording import Recorder
 from doctor.telemetry.sample import Sample
 from doctor.telemetry.sampler import Gpus, Sampler
+from tui.monitoring import FIRST_SECONDS
+from tui.render_incidents import known
 from tui.timeline import Mark, marks_of
-
-FIRST_SECONDS = 0.5
-"""Time from the first reading, which has no rates yet, to the first sample that is shown."""
 
 INCIDENT_SECONDS = 10.0
 """How often the file of incidents is looked at."""
+
+
+INCIDENT_DAYS = 30.0
+"""How far back incidents are marked; a recording may be older."""
 
 
 class Listener(Protocol):
@@ -38,8 +41,8 @@ class Listener(Protocol):
 
 
 def kept_incidents() -> tuple[Mark, ...]:
-    """What was written down of runs that went wrong. Raises OSError."""
-    return marks_of(read_incidents())
+    """What the daemon saw and what programs wrote down of runs that went wrong. Raises OSError and NotInOrder."""
+    return marks_of(known(time.time() - INCIDENT_DAYS * 86_400))
 
 
 class LiveFeed:
@@ -111,7 +114,7 @@ class LiveFeed:
     def _mark(self, listener: Listener, before: tuple[Mark, ...] | None) -> tuple[Mark, ...] | None:
         try:
             marks = self._incidents()
-        except OSError:
+        except (OSError, NotInOrder):
             return before
         if marks != before:
             listener.marked(marks)

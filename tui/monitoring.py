@@ -1,4 +1,7 @@
-"""What ``sdoctor monitor`` does: samples from this machine or from a recording, with the verdicts on them."""
+"""What ``sdoctor monitor`` does: samples from this machine or from a recording, with the verdicts on them.
+
+What only some calls need is imported by these: the program may run for days beside a generation.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from doctor.errors import NotInOrder, UsageError
-from doctor.telemetry.recording import Recorder, Recording, encode_sample, intervals, read_recording
 from doctor.telemetry.sample import Sample
 from doctor.verdicts import judge, recent
 from doctor.verdicts.verdict import Verdict
 from tui.render_monitor import line_of, table_of
+
+if TYPE_CHECKING:
+    from doctor.telemetry.recording import Recorder, Recording
 
 FIRST_SECONDS = 0.5
 """Time from the first reading, which has no rates yet, to the first sample that is shown."""
@@ -62,6 +67,8 @@ def monitor(asked: Asked) -> None:
     if asked.record is None:
         _follow(samples_now, shown, None)
         return
+    from doctor.telemetry.recording import Recorder
+
     with _opened(asked.record) as file:
         recorder = Recorder(file, asked.interval, asked.pid)
         try:
@@ -73,6 +80,7 @@ def monitor(asked: Asked) -> None:
 
 
 def _on_screen(asked: Asked) -> None:
+    from doctor.telemetry.recording import Recorder
     from tui.monitor_app import run_screen
     from tui.monitor_feed import LiveFeed
     from tui.screens.monitor import MonitorScreen
@@ -121,6 +129,8 @@ def as_json(sample: Sample, verdicts: tuple[Verdict, ...]) -> str:
     """One line of ``sdoctor.sample/1``, with the verdicts."""
     import msgspec
 
+    from doctor.telemetry.recording import encode_sample
+
     return encode_sample(sample, verdicts=msgspec.to_builtins(verdicts)).decode()
 
 
@@ -148,6 +158,8 @@ def _follow(samples: Iterator[Sample], shown: Shown, recorder: Recorder | None) 
 
 
 def _replay(asked: Asked, path: Path, shown: Shown) -> None:
+    from doctor.telemetry.recording import intervals
+
     recording = _read(path)
 
     def paced() -> Iterator[Sample]:
@@ -163,6 +175,8 @@ def _replay(asked: Asked, path: Path, shown: Shown) -> None:
 
 
 def _read(path: Path) -> Recording:
+    from doctor.telemetry.recording import read_recording
+
     recording = read_recording(path)
     if recording.torn:
         print("sdoctor: The last line of the recording is cut off and was left out.", file=sys.stderr)  # noqa: T201

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from doctor.sizes import gib
+from tui.terminal import is_fancy
 from tuner.events import Event, PhaseStarted, Stepped
 from tuner.probe import Probe, Trial
 
@@ -100,11 +100,6 @@ def _line(number: int, trial: Trial) -> str:
     if trial.peak_bytes is not None:
         text += f", peak {gib(trial.peak_bytes)}"
     return text
-
-
-def is_fancy(stream: Any) -> bool:
-    """Whether a stream is a terminal that can redraw a line."""
-    return bool(stream.isatty()) and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 @contextmanager

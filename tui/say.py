@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-
-import typer
 
 
 def say(sentence: str) -> None:
     """Print "sdoctor: ..." on standard error; on a terminal folded, so that no word is torn apart."""
     text = f"sdoctor: {sentence}"
     if sys.stderr.isatty():
+        import shutil
+
         from tui.folding import folded
 
         text = folded(text, shutil.get_terminal_size().columns - 1)
-    typer.echo(text, err=True)
+    print(text, file=sys.stderr, flush=True)  # noqa: T201

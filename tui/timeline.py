@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from doctor.incidents import Incident
+from doctor.history.episode import Episode
 from doctor.telemetry.sample import Sample
 from doctor.verdicts import WINDOW_SECONDS, judge, recent
 from doctor.verdicts.verdict import Verdict
@@ -26,19 +26,9 @@ class Mark:
     text: str
 
 
-def marks_of(incidents: Sequence[Incident]) -> tuple[Mark, ...]:
-    """Incidents as marks; one whose time cannot be read is left out."""
-    from datetime import datetime
-
-    marks = []
-    for each in incidents:
-        try:
-            clock = datetime.fromisoformat(each.at).timestamp()
-        except (ValueError, OverflowError, OSError):
-            continue
-        where = f" in {each.phase}" if each.phase else ""
-        marks.append(Mark(clock, f"{each.kind.replace('_', ' ')}{where}: {each.model}"))
-    return tuple(marks)
+def marks_of(episodes: Sequence[Episode]) -> tuple[Mark, ...]:
+    """Incidents as marks at their beginning, the oldest first."""
+    return tuple(Mark(each.began, each.title) for each in sorted(episodes, key=lambda each: each.began))
 
 
 class Timeline:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from typing import Any
 from doctor.facts import Driver, Gpu, GpuProcess, MigDevice, Unread
 from doctor.gather.reading import Reading
 from doctor.gather.redact import Redactor
+from doctor.telemetry.nvml_library import library_present
 
 DEADLINE = 10.0
 """Seconds. A server with eight cards and no persistence daemon needs several to start its driver."""
@@ -49,20 +48,6 @@ def read_nvidia(redactor: Redactor, root: Path = Path("/"), deadline: float = DE
         reading.miss("gpus", "the NVIDIA driver's library (NVML) is not installed")
     reading.parts |= {"driver": Driver(**found), "gpus": gpus}
     return reading
-
-
-def library_present() -> bool:
-    """Whether NVML's library can be loaded. Loading it starts nothing: only ``nvmlInit`` talks to the
-    driver."""
-    if sys.platform == "win32":
-        system = Path(os.environ.get("WINDIR", "C:/Windows")) / "System32/nvml.dll"
-        old = Path(os.environ.get("PROGRAMFILES", "C:/Program Files")) / "NVIDIA Corporation/NVSMI/nvml.dll"
-        return system.exists() or old.exists()
-    try:
-        ctypes.CDLL("libnvidia-ml.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def count_pci_devices(folder: Path) -> int | None:

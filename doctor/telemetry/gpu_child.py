@@ -14,9 +14,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-import msgspec
-
-from doctor.gather.nvidia import library_present
+from doctor.telemetry.nvml_library import library_present
 from doctor.telemetry.sample import GpuSample
 
 PATIENCE = 0.5
@@ -117,6 +115,9 @@ class GpuChild:
     def _take(self, line: bytes | None) -> tuple[tuple[GpuSample, ...] | None, str | None]:
         assert self._child is not None
         if line:
+            # Loaded where there is a driver only: it is not cheap.
+            import msgspec
+
             self._asked_at, self._first = None, False
             try:
                 answer = msgspec.json.decode(line, type=_Answer)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -292,7 +293,7 @@ async def test_incidents_are_marked_in_the_plots_and_told():
 async def test_incidents_of_the_disk_are_found(home):
     record(
         Incident(
-            at="2026-11-01T10:00:00+00:00",
+            at=datetime.now(UTC).isoformat(),
             kind="out_of_memory",
             source="generate",
             model="builtin:tiny",

@@ -1,10 +1,9 @@
-from datetime import UTC, datetime
-
 from hypothesis import given
 from hypothesis import strategies as st
 from written_traces import WRITTEN, sample
 
-from doctor.incidents import Incident
+from doctor.finding import Severity
+from doctor.history.episode import Episode
 from doctor.verdicts import judge, recent
 from tui.monitor_feed import Player
 from tui.timeline import Mark, Timeline, marks_of
@@ -85,18 +84,13 @@ def test_marks_lie_where_they_happened():
     assert line.places(marks) == ()
 
 
-def test_incidents_become_marks():
-    at = datetime(2026, 11, 1, tzinfo=UTC)
-    good = Incident(
-        at=at.isoformat(),
-        kind="out_of_memory",
-        source="generate",
-        model="builtin:tiny",
-        device="cpu",
-        phase="decode",
-    )
-    spoilt = Incident(at="yesterday", kind="out_of_memory", source="generate", model="m", device="cpu")
-    assert marks_of((good, spoilt)) == (Mark(at.timestamp(), "out of memory in decode: builtin:tiny"),)
+def episode(began, title):
+    return Episode(id=title, kind="gpu-lost", severity=Severity.ERROR, title=title, began=began, ended=None)
+
+
+def test_incidents_become_marks_at_their_beginning():
+    found = marks_of((episode(20.0, "later"), episode(10.0, "earlier")))
+    assert found == (Mark(10.0, "earlier"), Mark(20.0, "later"))
 
 
 def test_a_recording_plays_at_its_speed_and_stops_at_its_end():

@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
+from tui.monitor_options import LEAST_INTERVAL, MOST_INTERVAL
+
 
 def monitor(
     pid: Annotated[
         int | None, typer.Option("--pid", min=1, help="Watch this process, its threads too.")
     ] = None,
     interval: Annotated[
-        float, typer.Option("--interval", min=0.1, max=3600, help="Seconds between samples.")
+        float,
+        typer.Option("--interval", min=LEAST_INTERVAL, max=MOST_INTERVAL, help="Seconds between samples."),
     ] = 1.0,
     once: Annotated[bool, typer.Option("--once", help="Print one table and end.")] = False,
     plain: Annotated[
@@ -30,28 +33,17 @@ def monitor(
     ] = 1.0,
 ) -> None:
     """Show what the machine does, and what the work waits for: a screen on a terminal, lines elsewhere. Ctrl-C ends it."""
-    import sys
-    from pathlib import Path
+    from tui.monitor_options import Options, begin
 
-    from doctor.errors import UsageError
-    from tui.monitoring import Asked
-    from tui.monitoring import monitor as run
-    from tui.progress import is_fancy
-
-    if plain and as_json:
-        raise UsageError("--plain and --json exclude each other.")
-    if replay is not None and (record is not None or pid is not None):
-        raise UsageError("--replay plays what was recorded; it goes with neither --record nor --pid.")
-    lines = once or plain or as_json or not (is_fancy(sys.stdout) and sys.stdin.isatty())
-    run(
-        Asked(
+    begin(
+        Options(
             pid=pid,
             interval=interval,
             once=once,
+            plain=plain,
             as_json=as_json,
-            record=None if record is None else Path(record),
-            replay=None if replay is None else Path(replay),
+            record=record,
+            replay=replay,
             speed=speed,
-            on_screen=not lines,
         )
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,7 +81,8 @@ def tune(
 ) -> None:
     """Find the fastest settings that work here and the largest resolution that really works."""
     from doctor.errors import EXIT_INTERRUPTED, UsageError
-    from tui.progress import is_fancy, progress, say
+    from tui.progress import progress, say
+    from tui.terminal import shows_screens
     from tui.tuning import Asked, run_study
 
     asked = Asked(
@@ -107,7 +107,7 @@ def tune(
         resume=resume,
     )
     if tui:
-        if as_json or not (is_fancy(sys.stdout) and sys.stdin.isatty()):
+        if as_json or not shows_screens():
             raise UsageError("--tui opens a screen: it needs a terminal, and does not go with --json.")
         from tui.tune_app import run_tune
 

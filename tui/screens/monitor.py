@@ -14,6 +14,7 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
+from doctor.errors import NotInOrder
 from doctor.telemetry.processes import ProcessRow
 from doctor.telemetry.recording import Recording
 from tui.monitor_feed import LiveFeed, Player, kept_incidents
@@ -88,7 +89,7 @@ class MonitorScreen(Screen[None]):
         if self.feed is not None:
             self.feed.start(Postman(self))
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, NotInOrder):
             self.marks = kept_incidents()
         if not self.line.samples:
             self.query_one("#about", Static).update("The recording holds no sample.")

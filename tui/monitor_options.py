@@ -1,0 +1,104 @@
+"""The options of ``sdoctor monitor``, and a reader of its usual calls that needs no library.
+
+``typer`` brings pydantic as soon as it reads an option: a third of a second's work and 20 MiB that a program which runs
+for days beside a generation should not hold. So the calls without a mistake are read here, and everything else (help,
+wrong values, abbreviations) is left to typer. A test reads the same calls in both ways.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from doctor.errors import UsageError
+
+LEAST_INTERVAL, MOST_INTERVAL = 0.1, 3600.0
+"""Seconds between samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """As typed."""
+
+    pid: int | None = None
+    interval: float = 1.0
+    once: bool = False
+    plain: bool = False
+    as_json: bool = False
+    record: str | None = None
+    replay: str | None = None
+    speed: float = 1.0
+
+
+def begin(options: Options) -> None:
+    """Run the command. Raises UsageError if the options do not go together."""
+    from pathlib import Path
+
+    from tui.monitoring import Asked, monitor
+    from tui.terminal import shows_screens
+
+    if options.plain and options.as_json:
+        raise UsageError("--plain and --json exclude each other.")
+    if options.replay is not None and (options.record is not None or options.pid is not None):
+        raise UsageError("--replay plays what was recorded; it goes with neither --record nor --pid.")
+    monitor(
+        Asked(
+            pid=options.pid,
+            interval=options.interval,
+            once=options.once,
+            as_json=options.as_json,
+            record=None if options.record is None else Path(options.record),
+            replay=None if options.replay is None else Path(options.replay),
+            speed=options.speed,
+            on_screen=not (options.once or options.plain or options.as_json) and shows_screens(),
+        )
+    )
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[1-9][0-9]{0,9}", text, re.ASCII) else None
+
+
+def _number(least: float, most: float) -> Callable[[str], float | None]:
+    def read(text: str) -> float | None:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text, re.ASCII):
+            return None
+        value = float(text)
+        return value if least <= value <= most else None
+
+    return read
+
+
+def _name(text: str) -> str | None:
+    return None if not text or text.startswith("-") else text
+
+
+_FLAGS = {"--once": "once", "--plain": "plain", "--json": "as_json"}
+_VALUES: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "--pid": ("pid", _whole),
+    "--interval": ("interval", _number(LEAST_INTERVAL, MOST_INTERVAL)),
+    "--record": ("record", _name),
+    "--replay": ("replay", _name),
+    "--speed": ("speed", _number(0.0, 1e9)),
+}
+
+
+def read(arguments: Sequence[str]) -> Options | None:
+    """What follows "monitor" on the command line; None where typer has to look at it."""
+    found: dict[str, Any] = {}
+    waiting = list(reversed(arguments))
+    while waiting:
+        name, equals, value = waiting.pop().partition("=")
+        if name in _FLAGS and not equals:
+            found[_FLAGS[name]] = True
+            continue
+        if name not in _VALUES or (not equals and not waiting):
+            return None
+        field, of = _VALUES[name]
+        known = of(value if equals else waiting.pop())
+        if known is None:
+            return None
+        found[field] = known
+    return Options(**found)
