@@ -17,6 +17,13 @@ def test_help_costs_little_more_than_typer_itself(tmp_path):
     assert found["help"] < 2.5 * found["typer"]
 
 
+def test_the_usual_call_of_monitor_is_read_without_typers_weight(tmp_path):
+    once = sdoctor_command("monitor", "--once")
+    found = medians(side_by_side({"typer": TYPER, "once": once}, 5, SDOCTOR_HOME=str(tmp_path)))
+    # Measured 2.0 (tests/benchmarks/startup.py); 4.4 while it was read with typer.
+    assert found["once"] < 3.2 * found["typer"]
+
+
 def test_a_check_costs_far_less_than_importing_torch(tmp_path):
     torch = [sys.executable, "-P", "-c", "import torch"]
     check = sdoctor_command("check", "--no-live")

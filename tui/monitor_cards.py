@@ -48,7 +48,8 @@ def _card(card: GpuSample, scope: Scope) -> Reading:
             f"  {_power(card)}, {_degrees(card.temperature)}",
             f"  {_held(card)}",
             f"  {_clocks(card)}",
-            f"  {_link(card)}",
+            f"  {_traffic(card)}",
+            _link(card),
         ),
         scope,
         _of_card(card.index, lambda each: each.utilization, _vram),
@@ -118,12 +119,16 @@ def _counted(held: Throttling | None) -> list[tuple[str, float]]:
     return [(name, time) for name, time in shares if time]
 
 
-def _link(card: GpuSample) -> str:
-    wide = card.pcie_generation is not None and card.pcie_width is not None
-    lanes = f" ({card.pcie_generation}.0 x{card.pcie_width})" if wide else ""
+def _traffic(card: GpuSample) -> str:
     if card.pcie_received is None and card.pcie_sent is None:
-        return f"PCIe traffic unknown{lanes}"
-    return f"PCIe in {rate(card.pcie_received)}, out {rate(card.pcie_sent)}{lanes}"
+        return "PCIe traffic unknown"
+    return f"PCIe in {rate(card.pcie_received)}, out {rate(card.pcie_sent)}"
+
+
+def _link(card: GpuSample) -> str:
+    if card.pcie_generation is None or card.pcie_width is None:
+        return ""
+    return f"  PCIe link now {card.pcie_generation}.0 x{card.pcie_width}"
 
 
 def _vram(card: GpuSample) -> float | None:
