@@ -55,7 +55,9 @@ def test_out_of_memory_steps_down_finishes_the_picture_tells_and_records(full, c
     assert picture.shape == (1, 64, 64, 3)
     assert full.decodings == [False, True]
     assert (tuned.settings, tuned.setup["vae_tiling"]) == (TILED, "on")
-    assert caplog.messages == [
+    # Other libraries' loggers reach this one too, depending on the tests before.
+    told = [record.getMessage() for record in caplog.records if record.name == "sdoctor"]
+    assert told == [
         f"sdoctor: out of memory with {FAST.text()}; trying again with {TILED.text()} (rung 'tiled decode')."
     ]
     (incident,) = read_incidents()
