@@ -126,7 +126,9 @@ def verdict_of(result: Result) -> list[str]:
     elif result.baseline is not None:
         lines[0] += f" - diffusers' default ended with: {OUTCOMES[result.baseline.outcome]}"
     edges = (*result.ladder, *result.others)
-    lines += [_edge_line(item, item.edge) for item in edges if item.edge is not None]
+    lines += [
+        _edge_line(item, item.edge, complete=result.complete) for item in edges if item.edge is not None
+    ]
     for item in result.skipped:
         lines.append(f"Not run: {item.settings.text()} - predicted to take {gib(item.predicted_peak_bytes)}.")
     return lines
@@ -143,7 +145,7 @@ def _memory_verdict(result: Result) -> list[str]:
     return [line + " (measured)."]
 
 
-def _edge_line(item: RungEdge, edge: Edge) -> str:
+def _edge_line(item: RungEdge, edge: Edge, *, complete: bool) -> str:
     what = "Largest batch" if item.axis == "batch" else "Largest"
     shape = "" if item.axis in ("1:1", "batch") else f" {item.axis}"
     line = f"{what}{shape}, {item.rung.name}: {_extent(edge.works, item.axis)} ran"
@@ -154,6 +156,8 @@ def _edge_line(item: RungEdge, edge: Edge) -> str:
         where = f" in {edge.fails.failed_in.value}" if edge.fails.failed_in else ""
         above = f"{_extent(edge.fails, item.axis)} did not ({OUTCOMES[edge.fails.outcome]}{where})"
         return f"{line}, {above}. {_cost(edge)}"
+    if not complete and (edge.fails is None or edge.fails.outcome is Outcome.OUT_OF_MEMORY):
+        return f"{line}; the search beyond it was not finished."
     return f"{line}; larger ones would take longer than the time that was given."
 
 

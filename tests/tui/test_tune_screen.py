@@ -11,6 +11,7 @@ from textual.widgets import DataTable, Static
 
 from doctor.errors import NotInOrder
 from doctor.sizes import MIB
+from tui.render_tune import verdict_of
 from tui.screens.help import HelpOverlay
 from tui.screens.past import PastScreen, TextScreen
 from tui.screens.tune import TuneScreen
@@ -22,6 +23,7 @@ from tui.tuning import Asked, Found, Stopper
 from tui.widgets.scatter import Point, scatter
 from tui.widgets.study_form import StudyField
 from tuner.fingerprint import Fingerprint
+from tuner.probe import Purpose
 from tuner.profile import profile_of
 from tuner.store import save
 from tuner.study import Study, conclude
@@ -330,6 +332,24 @@ def test_edges_close_in_and_agree_with_the_result():
         assert line.state == "proven"
         assert line.works == item.edge.works.width
         assert line.fails == item.edge.fails.width
+
+
+def test_an_unfinished_search_is_not_called_too_slow():
+    result = study_result()
+    first = next(count for count, one in enumerate(result.trials, 1) if one.purpose is Purpose.LARGEST)
+    cut = conclude(result.goal, result.trials[:first])
+    assert not cut.complete
+    assert any("the search beyond it was not finished" in line for line in verdict_of(cut))
+    for one in (cut, result):
+        assert not any("would take longer" in line for line in verdict_of(one))
+
+
+async def test_while_it_runs_nothing_is_said_of_sizes_that_are_still_sought():
+    app = app_of(Playing(pause=0.1))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: len(app.tune.view.trials) >= 2)
+        await says(pilot, "So far: ")
+        assert "Largest" not in shown(app)
 
 
 def test_a_journal_shows_as_much_as_its_trials_say():

@@ -329,7 +329,8 @@ def _title(view: StudyView) -> Content:
     if view.started is not None:
         took = f"  {clock((view.ended or time.monotonic()) - view.started)}"
     state = "" if view.started is None else "  running" if view.is_running else _ending(view)
-    return Content.assemble((" tune", "bold"), f"  {printable(view.device)}{count}{state}{took}")
+    # What matters least stands last: a narrow screen cuts it off.
+    return Content.assemble((" tune", "bold"), f"{state}{took}{count}  {printable(view.device)}")
 
 
 def _ending(view: StudyView) -> str:

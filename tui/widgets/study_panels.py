@@ -148,7 +148,9 @@ def said_of(view: StudyView) -> str:
     """The verdict, or what is known instead, in lines."""
     if view.words:
         return printable(view.words)
+    if view.verdict and view.is_running:
+        # What it says of the sizes is true of a study that has ended; the tracks show how far the search is.
+        return printable(f"So far: {view.verdict[0]}")
     if view.verdict:
-        so_far = "So far: " if view.is_running else ""
-        return "\n".join(printable(line) for line in (so_far + view.verdict[0], *view.verdict[1:]))
+        return "\n".join(printable(line) for line in view.verdict)
     return printable(view.said[-1]) if view.said else ""
