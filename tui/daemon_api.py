@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from doctor.daemon.api.service import ApiService
+from doctor.facts import Facts
+from tuner.free_memory import Free, born
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 def api_service(
     services: Sequence[Service],
     watch: WatchService,
-    keep: KeepTunedService,  # noqa: ARG001  # the routes of the tuner come next
+    keep: KeepTunedService,
     history: Path,
     port: tuple[str, int] | None,
 ) -> ApiService:
@@ -29,6 +33,8 @@ def api_service(
     from doctor.daemon.api.app import Counts, create_app
     from doctor.daemon.api.check_memory import CheckMemory, check_command
     from doctor.history import HistoryReader
+    from tuner import advice_routes
+    from tuner.leases import LeaseBook
 
     counts = Counts()
     sources = machine.Sources(
@@ -40,9 +46,25 @@ def api_service(
         counts=counts,
     )
 
+    free = Free(sources.newest)
+    book = LeaseBook(free.used_by, born)
+    advice = advice_routes.AdviceSources(
+        facts=lambda: msgspec.convert(sources.checked.ask().facts, Facts),
+        free=free.of,
+        book=book,
+        give_way=keep.give_way,
+    )
+
     def make_app(token: str | None) -> Starlette:
-        text = metrics.exposition((metrics.of_sample(sources.newest), machine.of_daemon(sources)))
-        return create_app(machine.routes(sources), metrics=text, token=token, counts=counts)
+        text = metrics.exposition(
+            (
+                metrics.of_sample(sources.newest),
+                machine.of_daemon(sources),
+                advice_routes.lease_metrics(book),
+            )
+        )
+        routes = (*machine.routes(sources), *advice_routes.routes(advice))
+        return create_app(routes, metrics=text, token=token, counts=counts)
 
     service = ApiService(make_app, counts, port=port)
     return service
