@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -161,3 +162,26 @@ def test_a_folder_whose_name_is_longer_than_a_sockets_may_be(tmp_path):
         assert done.stdout.strip() == "sdoctor.status/1", done.stderr
     finally:
         assert sdoctor("daemon", "stop", home=home).returncode == 0
+
+
+API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"
+
+
+def test_the_page_knows_every_path(daemon):
+    _, document = daemon.ask("GET", "/v1/openapi.json")
+    page = API_PAGE.read_text()
+    assert [path for path in document["paths"] if path not in page] == []
+
+
+def test_the_requests_of_the_page_work(daemon):
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    lines = [line for line in API_PAGE.read_text().splitlines() if line.startswith("curl ")]
+    assert len(lines) >= 4
+    for line in lines:
+        done = subprocess.run(
+            ["sh", "-c", line], capture_output=True, text=True, env={**os.environ, "S": daemon.socket_path}
+        )
+        found = json.loads(done.stdout)
+        # There is no profile in this home: the last one is told so.
+        assert found.get("schema", "").startswith("sdoctor.") or found.get("status") == 404, done.stdout

@@ -209,7 +209,7 @@ class _Gate:
         if self._token is None or not hmac.compare_digest(given, self._token):
             return problem(
                 401,
-                "Send the token: 'authorization: Bearer TOKEN'; 'sdoctor daemon status' names its file.",
+                "Send the token: 'authorization: Bearer TOKEN'; it is in the file 'token' beside the daemon's socket.",
                 {"www-authenticate": "Bearer"},
             )
         return None
