@@ -4,7 +4,7 @@
 
 A file is never divided, so that what its tests share is made once. Files that take long are parts of their own and begin
 first; every other test file is found by itself and goes with its folder. What measures time or takes memory on purpose
-runs at the end, with nobody beside it. Exits with 1 if any test failed.
+runs at the end, with nobody beside it. Each part's report is in out/tests. Exits with 1 if any test failed.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
+REPORTS = TESTS.parent / "out" / "tests"
 LONG = (
     "tui/test_main_job.py",
     "test_faults.py",
@@ -46,20 +46,18 @@ def parts() -> tuple[list[list[Path]], list[Path]]:
 
 def run(files: list[Path]) -> bool:
     """Run one part and print how it ended, in full if it failed; whether it is in order."""
-    name = (
-        str(files[0].relative_to(TESTS))
-        if len(files) == 1
-        else f"{len(files)} files of {files[0].parent.name}"
-    )
+    first = files[0].relative_to(TESTS)
+    name = str(first) if len(files) == 1 else f"{len(files)} files from {first}"
+    report = REPORTS / f"{str(first.with_suffix('')).replace(os.sep, '-')}.txt"
     begin = time.monotonic()
-    with tempfile.TemporaryFile("w+") as output:
+    with report.open("wb") as output:
         code = subprocess.run(
             [
                 sys.executable,
                 "-m",
                 "pytest",
                 "-q",
-                "--durations=5",
+                "--durations=20",
                 "-p",
                 "no:cacheprovider",
                 *map(str, files),
@@ -70,15 +68,10 @@ def run(files: list[Path]) -> bool:
             stderr=subprocess.STDOUT,
             check=False,
         ).returncode
-        output.seek(0)
-        text = output.read()
     good = code in (0, NOTHING_COLLECTED)
-    told = (
-        text
-        if not good
-        else "\n".join(line for line in text.splitlines() if " passed" in line or " skipped" in line)
-    )
-    print(f"{'ok' if good else 'FAILED'}  {name}, {time.monotonic() - begin:.0f} s\n{told}", flush=True)
+    text = report.read_text(errors="replace")
+    told = text if not good else text.rstrip().rpartition("\n")[2]
+    print(f"{'ok' if good else 'FAILED'}  {name}, {time.monotonic() - begin:.0f} s: {told}", flush=True)
     return good
 
 
@@ -92,6 +85,7 @@ def main() -> int:
         "--slots", type=int, default=min(4, cores), help="parts at a time (default: the cores)"
     )
     slots = parser.parse_args().slots
+    REPORTS.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     beside, alone = parts()
     with ThreadPoolExecutor(slots) as pool:
