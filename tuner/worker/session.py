@@ -16,7 +16,7 @@ from tuner.events import Apply, Finished, Generate, Load, Loaded, PhaseEnded, Ph
 from tuner.knobs import apply_in_place, apply_settings, late_remarks, read_setup
 from tuner.models import Recommended, recommended, resolve, weights_bytes
 from tuner.settings import Request, Settings
-from tuner.worker.allocator import give_back_holes, weights_in_their_own_mappings
+from tuner.worker.allocator import give_back_holes, map_blocks_for, weights_in_their_own_mappings
 from tuner.worker.budget import bare_data, set_budget
 from tuner.worker.channel import Channel
 from tuner.worker.collecting import without_collecting
@@ -94,6 +94,8 @@ class Session:
                 set_budget(command.device, command.budget, bare)
             if not quantised:
                 remarks = self._set_up(command)
+        if command.device == "cpu":
+            map_blocks_for(info.weights_bytes)
         self._model_remarks = tuple(remark.rstrip(".") for remark in info.remarks)
         self._loaded = Loaded(
             setup=read_setup(self._pipe),
