@@ -23,7 +23,7 @@ from tuner.models import resolve
 
 _LIBRARIES = ("sdoctor", "torch", "diffusers", "transformers", "accelerate")
 # Raised whenever the meaning of an answer changes.
-_FORMAT = 3
+_FORMAT = 4
 
 
 class Refused(NotInOrder):

@@ -184,6 +184,9 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
             weights=weight.numel(),
             element_bytes=source.element_size(),
             three_by_three=tuple(weight.shape[2:]) == (3, 3) and set(stride) == {1},
+            channels_last=source.dim() == 4
+            and not source.is_contiguous()
+            and source.is_contiguous(memory_format=torch.channels_last),
         )
         number = self._convolutions.setdefault(found, len(self._convolutions))
         self.events.append((CONVOLUTION, number))

@@ -40,6 +40,8 @@ class Convolution:
     element_bytes: int
     three_by_three: bool
     """A 3x3 kernel of stride 1."""
+    channels_last: bool = False
+    """Whether its input lies in that order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
