@@ -16,7 +16,7 @@ from tuner.events import Apply, Finished, Generate, Load, Loaded, PhaseEnded, Ph
 from tuner.knobs import apply_in_place, apply_settings, late_remarks, read_setup
 from tuner.models import Recommended, recommended, resolve, weights_bytes
 from tuner.settings import Request, Settings
-from tuner.worker.allocator import weights_in_their_own_mappings
+from tuner.worker.allocator import give_back_holes, weights_in_their_own_mappings
 from tuner.worker.budget import bare_data, set_budget
 from tuner.worker.channel import Channel
 from tuner.worker.collecting import without_collecting
@@ -239,6 +239,8 @@ class Session:
         if self.phase is None or phase in (Phase.LOAD, Phase.ENCODE):
             self._records: list[PhaseEnded] = []
         self._meter.synchronise()
+        if self._device == "cpu":
+            give_back_holes()
         self._meter.reset_peak()
         self.phase = phase
         self._since = time.perf_counter()
