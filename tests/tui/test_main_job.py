@@ -21,6 +21,8 @@ from tuner.probe import Trial
 from tuner.settings import Settings, setting_names
 
 BUDGET = "160MiB"
+STEP = 128
+"""Pixels between two sizes that are told apart; every size beyond the edge costs a fresh worker."""
 TRIAL_FIELDS = {
     "settings", "width", "height", "batch", "outcome", "seconds_per_step", "seconds_per_image", "peak_bytes", "predicted",
 }  # fmt: skip
@@ -34,7 +36,9 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tuned(home):
     """One study of the built-in model under a small budget, shared by the tests of this file."""
-    done = sdoctor("tune", "builtin:tiny", "--memory", BUDGET, "--steps", "2", "--json", home=home)
+    done = sdoctor(
+        "tune", "builtin:tiny", "--memory", BUDGET, "--steps", "2", "--step", str(STEP), "--json", home=home
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -48,7 +52,7 @@ def test_the_edge_is_proven_from_both_sides(tuned):
     assert edge["limit"] == "memory"
     assert (works["outcome"], fails["outcome"]) == ("finished", "out_of_memory")
     assert (works["width"], works["height"]) == (largest["width"], largest["height"])
-    assert fails["width"] == works["width"] + 64
+    assert fails["width"] == works["width"] + STEP
     assert works["settings"] == fails["settings"] == largest["settings"]
     assert works["peak_bytes"] <= tuned["budget_bytes"]
     assert works in tuned["trials"]
