@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import msgspec
-
 from doctor.errors import UsageError
 from doctor.sizes import GIB
 
@@ -74,6 +72,8 @@ class Card:
 @cache
 def cards() -> tuple[Card, ...]:
     """All known models, in the order of the data file."""
+    import msgspec  # a machine without a card never asks
+
     return msgspec.json.decode(_DATA.read_bytes(), type=tuple[Card, ...])
 
 

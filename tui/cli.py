@@ -29,7 +29,14 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> Any:
-    """The exit code. The usual calls of ``monitor``, which runs for days, do without the library that reads options."""
+    """The exit code. The usual calls of ``check`` and ``monitor`` do without the library that reads options."""
+    if arguments[:1] == ["check"]:
+        from tui import check_options
+
+        if (asked := check_options.read(arguments[1:])) is not None:
+            from tui.checking import run_check
+
+            return run_check(asked)
     if arguments[:1] == ["monitor"]:
         from tui.monitor_options import begin, read
 

@@ -1,8 +1,7 @@
-"""The options of ``sdoctor monitor``, and a reader of its usual calls that needs no library.
+"""The options of ``sdoctor monitor``, and how its usual calls are read without typer (``plain_options``).
 
-``typer`` brings pydantic as soon as it reads an option: a third of a second's work and 20 MiB that a program which runs
-for days beside a generation should not hold. So the calls without a mistake are read here, and everything else (help,
-wrong values, abbreviations) is left to typer. A test reads the same calls in both ways.
+A program that runs for days beside a generation should not hold 20 MiB for having read its options. A test reads the
+same calls in both ways.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from doctor.errors import UsageError
+from tui.plain_options import Grammar, name
 
 LEAST_INTERVAL, MOST_INTERVAL = 0.1, 3600.0
 """Seconds between samples."""
@@ -71,34 +70,19 @@ def _number(least: float, most: float) -> Callable[[str], float | None]:
     return read
 
 
-def _name(text: str) -> str | None:
-    return None if not text or text.startswith("-") else text
-
-
-_FLAGS = {"--once": "once", "--plain": "plain", "--json": "as_json"}
-_VALUES: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "--pid": ("pid", _whole),
-    "--interval": ("interval", _number(LEAST_INTERVAL, MOST_INTERVAL)),
-    "--record": ("record", _name),
-    "--replay": ("replay", _name),
-    "--speed": ("speed", _number(0.0, 1e9)),
-}
+GRAMMAR = Grammar(
+    flags={"--once": ("once", True), "--plain": ("plain", True), "--json": ("as_json", True)},
+    values={
+        "--pid": ("pid", _whole),
+        "--interval": ("interval", _number(LEAST_INTERVAL, MOST_INTERVAL)),
+        "--record": ("record", name),
+        "--replay": ("replay", name),
+        "--speed": ("speed", _number(0.0, 1e9)),
+    },
+)
 
 
 def read(arguments: Sequence[str]) -> Options | None:
     """What follows "monitor" on the command line; None where typer has to look at it."""
-    found: dict[str, Any] = {}
-    waiting = list(reversed(arguments))
-    while waiting:
-        name, equals, value = waiting.pop().partition("=")
-        if name in _FLAGS and not equals:
-            found[_FLAGS[name]] = True
-            continue
-        if name not in _VALUES or (not equals and not waiting):
-            return None
-        field, of = _VALUES[name]
-        known = of(value if equals else waiting.pop())
-        if known is None:
-            return None
-        found[field] = known
-    return Options(**found)
+    found = GRAMMAR.read(arguments)
+    return None if found is None else Options(**found)

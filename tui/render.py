@@ -6,8 +6,6 @@ import shutil
 import textwrap
 from typing import Any
 
-import msgspec
-
 from doctor.facts import Facts
 from doctor.finding import Finding, Report, Severity
 from doctor.pages import page_path
@@ -29,10 +27,14 @@ _COLOURS = {
 
 def report_json(report: Report, facts: Facts) -> dict[str, Any]:
     """The document of ``sdoctor check --json``, schema sdoctor.check/1."""
+    import msgspec  # the text for people does without it
+
     return {
         "schema": CHECK_SCHEMA,
         "facts": msgspec.to_builtins(facts),
-        "findings": [_finding_json(finding) for finding in report.findings],
+        "findings": [
+            _finding_json(finding, msgspec.to_builtins(finding.evidence)) for finding in report.findings
+        ],
         "summary": {
             "errors": report.count(Severity.ERROR),
             "warnings": report.count(Severity.WARNING),
@@ -42,13 +44,13 @@ def report_json(report: Report, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _finding_json(finding: Finding) -> dict[str, Any]:
+def _finding_json(finding: Finding, evidence: dict[str, Any]) -> dict[str, Any]:
     remedy = finding.remedy
     return {
         "id": finding.id,
         "severity": finding.severity.value,
         "title": finding.title,
-        "evidence": msgspec.to_builtins(finding.evidence),
+        "evidence": evidence,
         "cause": finding.cause,
         "remedy": {
             "text": remedy.text if remedy else "",

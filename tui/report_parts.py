@@ -6,8 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-import msgspec
-
 from doctor.facts import Facts
 from doctor.finding import Finding, Report, Severity
 from doctor.sizes import gib
@@ -83,7 +81,11 @@ def shown(value: object) -> str:
     """A value of the evidence, for people."""
     if value is None:
         return "none"
-    return value if isinstance(value, str) else json.dumps(msgspec.to_builtins(value))
+    if isinstance(value, str):
+        return value
+    import msgspec  # the short report shows no values
+
+    return json.dumps(msgspec.to_builtins(value))
 
 
 def printable(text: str) -> str:

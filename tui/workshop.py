@@ -14,6 +14,7 @@ from tui.decision import Asked, Decision, decide
 from tui.feed import GenerateJob
 from tui.generating import Prepared as Made
 from tui.generating import Result, prepare
+from tui.lessons import Lesson, heeding, lesson_of
 from tui.orders import Order
 from tui.situation import Situation, survey
 from tui.state import News, Prepared
@@ -76,6 +77,7 @@ class Workshop:
         self.warm = Warm()
         self.results: list[Result | SdoctorError] = []
         """What came of each order that was begun, in their sequence."""
+        self._lessons: tuple[Lesson, ...] = ()
         self._known = surveyed
         self._is_fresh = surveyed is not None
 
@@ -101,20 +103,28 @@ class Workshop:
         """The machine and the settings as they are for ``order``; takes part of a second. Raises SdoctorError."""
         known = self._known
         situation = known[1] if known is not None and known[0] == order.model else self._survey(order)
-        return situation, decide(situation, self.bench.asked(order), order.wish)
+        return situation, self._decide(situation, order)
 
     def begin(self, order: Order) -> Made:
         """Look, decide, prepare. Raises SdoctorError."""
         situation = self._situation(order)
         return prepare(
             situation,
-            decide(situation, self.bench.asked(order), order.wish),
+            self._decide(situation, order),
             order.wish,
             self._output(),
             allow_pickle=self.bench.allow_pickle,
             warm=self.warm,
             preview_seconds=PREVIEW_SECONDS if self.bench.preview else None,
         )
+
+    def end(self, order: Order, made: Made, fold: TraceFold, verdicts: tuple[Verdict, ...]) -> None:
+        """Keep what came of it, and what the next order can learn from it."""
+        result = made.result(fold, verdicts)
+        self.results.append(result)
+        lesson = lesson_of(made, order.wish) if result.finished else None
+        if lesson is not None:
+            self._lessons = (*self._lessons, lesson)
 
     def release(self) -> None:
         """End the worker that waits, if one does; the next order loads the model again."""
@@ -123,6 +133,10 @@ class Workshop:
     def close(self) -> None:
         """End the worker that waits, and keep none from now on."""
         self.warm.close()
+
+    def _decide(self, situation: Situation, order: Order) -> Decision:
+        decision = decide(situation, self.bench.asked(order), order.wish)
+        return heeding(decision, situation, order.wish, self._lessons)
 
     def _situation(self, order: Order) -> Situation:
         """What is known still holds while the worker that it was asked for is loaded; else the machine is asked."""
@@ -188,7 +202,7 @@ class _Work:
                     request = made.generation.request
                     yield request
         finally:
-            self._workshop.results.append(made.result(attempts[-1], self._verdicts()))
+            self._workshop.end(self._order, made, attempts[-1], self._verdicts())
 
     def interrupt(self) -> None:
         """Stop after the current step; before there is a worker, as soon as there would be one."""

@@ -192,11 +192,12 @@ class _Connection(http.client.HTTPConnection):
         super().__init__("localhost", timeout=_ANSWER_SECONDS)
 
     def connect(self) -> None:
-        from doctor.daemon.api.listen import socket_file
+        from doctor.daemon.api.listen import short_name, socket_file
 
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(_CONNECT_SECONDS)
-        self.sock.connect(str(socket_file()))
+        with short_name(socket_file()) as name:
+            self.sock.connect(name)
         self.sock.settimeout(_ANSWER_SECONDS)
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-
-from packaging.markers import UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion, Version
+from typing import TYPE_CHECKING
 
 from doctor.check import Check, require
+from doctor.checks.plain_requirement import name_of, plainly_met
 from doctor.compat import release
 from doctor.facts import Facts, Package
 from doctor.finding import Finding, Remedy, Severity
 from doctor.remedies import PIP, pip_install
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 HF_STACK = frozenset(
     {
@@ -56,17 +57,37 @@ def find_conflicts(facts: Facts) -> Iterator[Conflict]:
     environment = _marker_environment(facts)
     for owner in installed.values():
         for text in owner.requires:
-            try:
-                requirement = Requirement(text)
-                applies = requirement.marker is None or requirement.marker.evaluate(environment)
-            except (InvalidRequirement, UndefinedEnvironmentName, InvalidVersion):
-                continue  # metadata that no tool could read cannot be held against the packages
-            name = requirement.name.lower().replace("_", "-").replace(".", "-")
-            if not applies or name not in _LOOKED_FOR:
-                continue
-            have = installed.get(name)
-            if have is None or not _satisfies(have.version, requirement):
-                yield Conflict(owner, text, name, str(requirement.specifier), have)
+            required = name_of(text)
+            if required is not None:
+                have = installed.get(required)
+                version = have.version if have else None
+                if required not in _LOOKED_FOR or plainly_met(text, version, environment):
+                    continue
+            conflict = _conflict(owner, text, installed, environment)
+            if conflict is not None:
+                yield conflict
+
+
+def _conflict(
+    owner: Package, text: str, installed: Mapping[str, Package], environment: dict[str, str]
+) -> Conflict | None:
+    # Only for what is not plain, or not met: see plain_requirement.
+    from packaging.markers import UndefinedEnvironmentName
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.version import InvalidVersion
+
+    try:
+        requirement = Requirement(text)
+        applies = requirement.marker is None or requirement.marker.evaluate(environment)
+    except (InvalidRequirement, UndefinedEnvironmentName, InvalidVersion):
+        return None  # metadata that no tool could read cannot be held against the packages
+    name = requirement.name.lower().replace("_", "-").replace(".", "-")
+    if not applies or name not in _LOOKED_FOR:
+        return None
+    have = installed.get(name)
+    if have is not None and _satisfies(have.version, requirement.specifier):
+        return None
+    return Conflict(owner, text, name, str(requirement.specifier), have)
 
 
 _LOOKED_FOR = HF_STACK | {
@@ -81,10 +102,12 @@ _LOOKED_FOR = HF_STACK | {
 }
 
 
-def _satisfies(version: str, requirement: Requirement) -> bool:
+def _satisfies(version: str, specifier: SpecifierSet) -> bool:
+    from packaging.version import InvalidVersion, Version
+
     try:
         # A nightly or a local build is good enough here, as it is for pip once it is installed.
-        return requirement.specifier.contains(Version(version), prereleases=True)
+        return specifier.contains(Version(version), prereleases=True)
     except InvalidVersion:
         return True
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 
 from doctor.facts import Package
+from doctor.gather.dist_info import find, normalised, read
 from doctor.gather.reading import Reading
 
 STACK = (
@@ -33,38 +33,29 @@ NVIDIA_WHEELS = tuple(
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 
-def normalised(name: str) -> str:
-    """A distribution's name as PEP 503 writes it: "Huggingface_Hub" -> "huggingface-hub"."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def read_packages() -> Reading:
     """The packages of ``STACK`` and the CUDA wheels, with those of their requirements that name one
     another."""
     reading = Reading()
     found = []
-    for name in (*STACK, *NVIDIA_WHEELS):
-        try:
-            distribution = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
-            continue
-        package = reading.attempt(f"packages[{name}]", partial(_package, name, distribution))
+    for name, folder in find((*STACK, *NVIDIA_WHEELS)).items():
+        package = reading.attempt(f"packages[{name}]", partial(_package, name, folder))
         if package is not None:
             found.append(package)
     reading.parts["packages"] = tuple(found)
     return reading
 
 
-def _package(name: str, distribution: metadata.Distribution) -> Package:
-    version = distribution.metadata["Version"]
-    if not version:
+def _package(name: str, folder: Path | None) -> Package:
+    found = read(name, folder)
+    if not found.version:
         raise ValueError("its metadata name no version")
-    requires = () if name.startswith("nvidia-") else tuple(distribution.requires or ())
+    requires = () if name.startswith("nvidia-") else found.requires
     return Package(
         name=name,
-        version=version,
+        version=found.version,
         requires=tuple(filter(concerns_stack, requires)),
-        build=_xformers_build(distribution) if name == "xformers" else None,
+        build=_xformers_build(found.place) if name == "xformers" else None,
     )
 
 
@@ -74,8 +65,8 @@ def concerns_stack(requirement: str) -> bool:
     return match is not None and normalised(match[1]) in STACK and "extra ==" not in requirement
 
 
-def _xformers_build(distribution: metadata.Distribution) -> dict[str, str] | None:
-    file = Path(str(distribution.locate_file("xformers/cpp_lib.json")))
+def _xformers_build(place: Path) -> dict[str, str] | None:
+    file = place / "xformers" / "cpp_lib.json"
     try:
         return parse_cpp_lib(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,8 +1,9 @@
 """Prints what watching costs: ``python tests/benchmarks/watching_cost.py [--seconds 30] [--peers PYTHON]``.
 
 ``sdoctor monitor --json`` at one sample per second, as a user starts it, its child for the cards included, for the machine
-and for a process of 32 threads (that sleep: a thread costs the same whatever it does); beside it one
-round per second of nvitop's and of glances' own sampling, each without its screen. ``--peers`` is the Python of an
+and for a process of 32 threads (that sleep: a thread costs the same whatever it does), and the daemon; beside it one
+round per second of nvitop's and of glances' own sampling, each without its screen, and the screens of nvitop, glances and
+gpustat. ``--peers`` is the Python of an
 environment in which nvitop and glances are installed (default: this one). CPU time is the kernel's count of each process
 after it has started up. Memory is the sum of the resident sets at the end, which the budget is held against; pages that two
 processes share count twice in it, and once in the last column (PSS). A list of all processes is timed beside psutil's of the
@@ -36,6 +37,8 @@ from nvml_fixture import RTX_3090, build_fake_nvml
 from doctor.telemetry.processes import ProcessTable
 
 SCREEN = "sdoctor monitor, the screen"
+GPUSTAT, NVITOP_SCREEN, GLANCES_SCREEN = "gpustat -i 1", "nvitop, the screen", "glances, the screen"
+ON_TERMINAL = (SCREEN, GPUSTAT, NVITOP_SCREEN, GLANCES_SCREEN)
 
 BUDGET_PERCENT, BUDGET_MIB = 0.5, 45.0
 
@@ -206,9 +209,13 @@ def main() -> None:
         "sdoctor monitor --json": [sdoctor, "monitor", "--json"],
         "sdoctor monitor, 32 threads": [sdoctor, "monitor", "--json", "--pid", str(crowd.pid)],
         "sdoctor monitor, fake driver": [sdoctor, "monitor", "--json"],
+        "sdoctor daemon run": [sdoctor, "daemon", "run"],
         SCREEN: [sdoctor, "monitor"],
         "nvitop, sampling only": [asked.peers, "-c", NVITOP],
         "glances, sampling only": [asked.peers, "-c", GLANCES],
+        GPUSTAT: [str(Path(asked.peers).with_name("gpustat")), "-i", "1"],
+        NVITOP_SCREEN: [str(Path(asked.peers).with_name("nvitop"))],
+        GLANCES_SCREEN: [str(Path(asked.peers).with_name("glances")), "-t", "1", "--disable-check-update"],
     }
     print(f"{'once per second':<32}{'% of one core':>14}{'MiB resident':>14}{'MiB, shared once':>18}")
     good = True
@@ -216,12 +223,17 @@ def main() -> None:
         if asked.only not in name:
             continue
         env = build_fake_nvml(Path(folder), RTX_3090) if "fake" in name else None
-        found = measure(command, asked.seconds, asked.settle, env, terminal=name == SCREEN)
+        if not Path(command[0]).exists():
+            print(f"{name:<32}not measured: it is not installed beside --peers")
+            continue
+        if "daemon" in name:
+            env = os.environ | {"SDOCTOR_HOME": folder}
+        found = measure(command, asked.seconds, asked.settle, env, terminal=name in ON_TERMINAL)
         if isinstance(found, str):
             print(f"{name:<32}not measured: {found}")
             continue
         print(f"{name:<32}{found[0]:>14.2f}{found[1]:>14.1f}{found[2]:>18.1f}", flush=True)
-        if name.startswith("sdoctor") and name != SCREEN:
+        if name.startswith("sdoctor monitor") and name != SCREEN:
             good = good and found[0] <= BUDGET_PERCENT and found[1] <= BUDGET_MIB
     crowd.kill()
     shutil.rmtree(folder)

@@ -253,7 +253,7 @@ def test_a_machine_with_a_fake_card_end_to_end(tmp_path: Path) -> None:
 
 def test_the_command_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from tui.commands.check import _facts; from doctor.checks import CHECKS;"
+        "import sys; from tui.checking import _facts; from doctor.checks import CHECKS;"
         "from doctor.check import examine; import tui.render; f = _facts(None);"
         "tui.render.render_report(examine(f, CHECKS), f, color=False, verbose=True);"
         "print([name for name in ('torch', 'diffusers', 'textual', 'rich.console') if name in sys.modules])"

@@ -20,6 +20,7 @@ from doctor.checks import CHECKS
 from doctor.checks.vram import CHECK as VRAM
 from doctor.errors import UsageError
 from doctor.facts import Facts
+from tui import checking
 from tui.commands import check as command
 from tui.probing import Line
 
@@ -68,11 +69,11 @@ def test_a_terminal_gets_it_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdout", terminal)
-    assert command._wants_live(None, None, CHECKS) is True
-    assert command._wants_live(False, None, CHECKS) is False
-    assert command._wants_live(None, None, [VRAM]) is False, "no chosen check would look at it"
-    assert command._wants_live(True, None, [VRAM]) is True
-    assert command._wants_live(None, "facts.json", CHECKS) is False, "this machine is not the one examined"
+    assert checking._wants_live(None, None, CHECKS) is True
+    assert checking._wants_live(False, None, CHECKS) is False
+    assert checking._wants_live(None, None, [VRAM]) is False, "no chosen check would look at it"
+    assert checking._wants_live(True, None, [VRAM]) is True
+    assert checking._wants_live(None, "facts.json", CHECKS) is False, "this machine is not the one examined"
 
 
 def test_another_machine_cannot_be_measured(run, tmp_path: Path) -> None:

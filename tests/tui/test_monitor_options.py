@@ -90,10 +90,8 @@ def test_every_option_of_the_command_is_known_here():
     from tui.table import app
 
     command = get_command(app).commands["monitor"]
-    assert {name for each in command.params for name in each.opts if name != "--help"} == {
-        *tui.monitor_options._FLAGS,
-        *tui.monitor_options._VALUES,
-    }
+    known = {name for each in command.params for name in each.opts if name != "--help"}
+    assert known == tui.monitor_options.GRAMMAR.names
 
 
 @pytest.mark.parametrize("arguments", [("--once",), ("--once", "--json")])

@@ -106,6 +106,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     """Whether it runs, what it costs, and what it has seen. Exit code 1 if none runs."""
     import time
 
+    from doctor.daemon.api.listen import socket_file
     from doctor.errors import EXIT_NOT_IN_ORDER
     from doctor.history import HistoryReader, history_file
     from doctor.sizes import gib
@@ -132,6 +133,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     else:
         cost = "" if found.cpu_percent is None else f", {found.cpu_percent:.2f} % of a core since its start"
         typer.echo(f"The daemon runs (process {found.pid}): {gib(found.memory)} with its children{cost}.")
+        typer.echo(f"It answers on {socket_file()}.")
         typer.echo("No sample yet." if age is None else f"The newest sample is {age:.1f} s old.")
         for episode in lasting:
             typer.echo(f"lasts: {episode.title}  (sdoctor incidents {episode.id})")

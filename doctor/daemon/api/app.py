@@ -186,6 +186,9 @@ class _Gate:
             if name in headers and name in (b"host", b"authorization", b"content-type", b"content-length"):
                 return problem(400, f"The header {name.decode()} is given twice.")
             headers[name] = value
+        if b"transfer-encoding" in headers and b"content-length" in headers:
+            # Two programs may see two ends of such a request (RFC 9112, 6.1).
+            return problem(400, "The body's length is given in two ways.")
         if len(scope["raw_path"]) + len(scope["query_string"]) > self._limits.target_bytes:
             return problem(414, f"The path is longer than {self._limits.target_bytes} bytes.")
         pid = peer_of(scope).pid
@@ -206,7 +209,7 @@ class _Gate:
         if self._token is None or not hmac.compare_digest(given, self._token):
             return problem(
                 401,
-                "Send the token: 'authorization: Bearer TOKEN'; 'sdoctor daemon status' names its file.",
+                "Send the token: 'authorization: Bearer TOKEN'; it is in the file 'token' beside the daemon's socket.",
                 {"www-authenticate": "Bearer"},
             )
         return None

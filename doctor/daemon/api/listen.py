@@ -7,6 +7,8 @@ import os
 import secrets
 import socket
 import stat
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from doctor.errors import NotInOrder, UsageError
@@ -32,18 +34,14 @@ def listen_on_socket(path: Path) -> socket.socket:
 
     Raises NotInOrder, OSError.
     """
-    if len(os.fsencode(path)) > _LONGEST:
-        raise NotInOrder(
-            f"The daemon's socket cannot be {path}: the path is longer than {_LONGEST} bytes. "
-            "Set XDG_RUNTIME_DIR or SDOCTOR_HOME to a shorter folder."
-        )
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise NotInOrder(f"The daemon's socket cannot be {path}: something else is there. Move it away.")
         path.unlink()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listening.bind(str(path))
+        with short_name(path) as name:
+            listening.bind(name)
         # Nobody can connect before it listens.
         path.chmod(0o600)
         listening.listen(_BACKLOG)
@@ -51,6 +49,27 @@ def listen_on_socket(path: Path) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+@contextlib.contextmanager
+def short_name(path: Path) -> Iterator[str]:
+    """A name of the socket that the system takes, to bind or to connect to inside. Raises NotInOrder where there is none.
+
+    Linux has a short name for every folder that is open (proc(5), /proc/self/fd).
+    """
+    if len(os.fsencode(path)) <= _LONGEST:
+        yield str(path)
+    elif sys.platform == "linux":
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            yield f"/proc/self/fd/{folder}/{path.name}"
+        finally:
+            os.close(folder)
+    else:
+        raise NotInOrder(
+            f"The daemon's socket cannot be {path}: the path is longer than {_LONGEST} bytes. "
+            "Set XDG_RUNTIME_DIR or SDOCTOR_HOME to a shorter folder."
+        )
 
 
 def parse_address(text: str) -> tuple[str, int]:
