@@ -67,6 +67,6 @@ def test_what_a_search_begins_with_is_not_slower_than_diffusers_default():
     finally:
         for worker in workers.values():
             worker.close()
-    # Measured 0.7 for bf16 on two cores that have it in hardware, 1 where the guess is the default. Of ratios taken
-    # in turns the smallest counts: a neighbour of the machine disturbs some of them, a real loss lifts all.
+    # 1 where the guess is the default. Of ratios taken in turns the smallest counts: a neighbour of the machine
+    # disturbs some of them, a real loss lifts all.
     assert min(ratios) < 1.25
