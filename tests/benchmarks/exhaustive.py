@@ -33,7 +33,8 @@ def combinations(target: Target, batch: int, *, lossy: bool) -> Iterator[Setting
     base = default_settings(target)
     choices = []
     for knob in KNOBS:
-        values = {getattr(Settings(), knob.name), getattr(base, knob.name), *knob.candidates(target, batch)}
+        tried = [value for value in knob.candidates(target, batch) if value not in knob.slow]
+        values = {getattr(Settings(), knob.name), getattr(base, knob.name), *tried}
         choices.append([(knob.name, value) for value in sorted(values, key=str)])
     for chosen in itertools.product(*choices):
         settings = Settings().but(**dict(chosen))

@@ -21,6 +21,7 @@ import json
 import platform
 import statistics
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
@@ -161,6 +162,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--steps", type=int, default=3, help="evaluations of the denoiser for one picture")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=60.0, help="begin no round that may end after these")
     parser.add_argument("--settings", help="of the contender 'tuned'")
     parser.add_argument("--cpp", help="folder that holds the package stable_diffusion_cpp")
     parser.add_argument("--direct-weights", default="fp32", help="format in which 'direct' reads the weights")
@@ -171,12 +173,12 @@ def main() -> None:
     settings = settings_of(options.model, options.settings)
     with tempfile.TemporaryDirectory() as folder:
         contenders = make_contenders(options, settings, Path(folder))
-        taken, rates = by_turns(contenders, options.rounds, one_at_a_time=options.one_at_a_time)
+        taken, rates = by_turns(contenders, options)
     flops = flops_of(options.model, options.size)
     bounds = {name: flops["denoise"] / rate / 1e9 for name, rate in rates.items()}
-    print(
-        f"\n{options.model}, {options.size}x{options.size}, {options.steps} steps, {options.rounds} rounds; {machine()}"
-    )
+    rounds = max(len(runs) for runs in taken.values())
+    size = f"{options.size}x{options.size}"
+    print(f"\n{options.model}, {size}, {options.steps} steps, {rounds} rounds; {machine()}")
     print(f"tuned: {settings.text()}")
     print("Operations: " + ", ".join(f"{stage} {count / 1e9:.1f} GFLOP" for stage, count in flops.items()))
     print("Matrix product: " + ", ".join(f"{name} {rate:.0f} GFLOP/s" for name, rate in rates.items()))
@@ -212,21 +214,27 @@ def make_contenders(
 
 
 def by_turns(
-    contenders: dict[str, Contender | Tuned], rounds: int, *, one_at_a_time: bool
+    contenders: dict[str, Contender | Tuned], options: argparse.Namespace
 ) -> tuple[dict[str, list[Run]], dict[str, float]]:
     """The runs of every contender, and the best rate of a matrix product between them, GFLOP/s."""
     from benchmarks.speed_rate import rates
 
     taken: dict[str, list[Run]] = {name: [] for name in contenders}
     best: dict[str, float] = {}
+    began = time.monotonic()
     try:
-        for number in range(rounds):
+        for number in range(options.rounds):
+            round_began = time.monotonic()
             for name, contender in contenders.items():
                 taken[name].append(contender.run())
                 print(f"round {number + 1}: {name} {described(taken[name][-1])}", flush=True)
-                if one_at_a_time:
+                if options.one_at_a_time:
                     contender.close()
             best = {name: max(rate, best.get(name, 0.0)) for name, rate in rates().items()}
+            now = time.monotonic()
+            # The first round also starts the processes and warms them: that is half of it or more.
+            if now - began + (now - round_began) * (0.5 if number == 0 else 1.0) > options.minutes * 60:
+                break
     finally:
         for contender in contenders.values():
             contender.close()

@@ -101,10 +101,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--max-size", type=int, default=4096)
+    parser.add_argument("--time-limit", type=float, default=20.0, help="minutes, as tune has it")
     parser.add_argument("--document", type=Path)
     options = parser.parse_args()
     arguments = [options.model, "--size", str(options.size), "--steps", str(options.steps)]
     arguments += ["--max-size", str(options.max_size), "--device", "cpu"]
+    arguments += ["--time-limit", str(options.time_limit)]
     found = tuned(arguments, options.document)
     print(f"{options.model} at {options.size}x{options.size}, {options.steps} steps:\n")
     report(found, 1)

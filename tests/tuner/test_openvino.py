@@ -120,6 +120,18 @@ def test_more_shapes_than_pay_are_left_to_pytorch(folder, monkeypatch):
     assert "more than 0 different shapes" in openvino.remarks(pipe)[0]
 
 
+def test_programs_of_large_models_do_not_pile_up(folder, cache, monkeypatch):
+    monkeypatch.setattr(openvino, "MOST_BYTES", 0)
+    pipe = mini(folder / "piling")
+    openvino.install(pipe, cache)
+    first = draw(pipe, 64)
+    draw(pipe, 32)
+    denoiser, *_ = openvino.installed(pipe)
+    assert len(denoiser.programs) == 1 and len(denoiser.seen) == 2
+    assert np.array_equal(draw(pipe, 64), first)
+    assert openvino.remarks(pipe) == ()
+
+
 def test_a_torn_program_is_thrown_away(folder, cache):
     (blob, *_) = cache.folder.glob("*.blob")
     torn = ProgramCache(folder / "torn")

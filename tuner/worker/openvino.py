@@ -20,8 +20,13 @@ from tuner.failures import is_out_of_memory_text
 from tuner.knobs.knob import denoiser_of
 from tuner.worker.openvino_cache import ProgramCache, digest_of_weights
 
-MOST_PROGRAMS = 8
-"""Shapes that one module gets a program for. A tiled decoder needs four: inner tiles, two edges, the corner."""
+MOST_PROGRAMS = 16
+"""Shapes that one module gets a program for; a search for the largest picture tries about eight. A tiled decoder needs
+four: inner tiles, two edges, the corner."""
+
+MOST_BYTES = 2 * 2**30
+"""Weights that the programs of one module may hold together; those used longest ago go first, and come back from the
+disk. Each program has a copy: a search for the largest picture would else fill the memory with programs of other sizes."""
 
 _HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 
@@ -65,6 +70,8 @@ class Compiled:
     """Why PyTorch computes this module after all."""
     seconds: float = 0.0
     """Wall time that went into compiling."""
+    seen: set[Any] = field(default_factory=set)
+    """The shapes so far, those included whose program was given up."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for this shape, making it first where there is none."""
@@ -73,9 +80,12 @@ class Compiled:
         leaves, spec = pytree.tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         key = (spec, tuple(_shape_or_value(leaf) for leaf in leaves))
-        if key not in self.programs:
+        program = self.programs.pop(key, None)
+        if program is None:
             try:
-                self.programs[key] = self._make(leaves, spec, tensors, repr(key[1]))
+                self.seen.add(key)
+                self._give_up_the_oldest()
+                program = self._make(leaves, spec, tensors, repr(key[1]))
             except MemoryError:
                 raise
             except Exception as error:
@@ -84,10 +94,18 @@ class Compiled:
                 self.failure = _first_line(error)
                 self.programs.clear()
                 return self.original(*args, **kwargs)
-        return self.programs[key](tensors)
+        # At the end of the dictionary: the order tells which was used last.
+        self.programs[key] = program
+        return program(tensors)
+
+    def _give_up_the_oldest(self) -> None:
+        """Make room before the next program needs it."""
+        weights = sum(tensor.nbytes for tensor in self.module.state_dict().values())
+        while self.programs and (len(self.programs) + 1) * weights > MOST_BYTES:
+            del self.programs[next(iter(self.programs))]
 
     def _make(self, leaves: list[Any], spec: Any, tensors: list[torch.Tensor], shapes: str) -> Program:
-        if len(self.programs) >= MOST_PROGRAMS:
+        if len(self.seen) > MOST_PROGRAMS:
             raise TooManyShapes(f"it was called with more than {MOST_PROGRAMS} different shapes")
         started = time.perf_counter()
         dtype = next(self.module.parameters()).dtype
