@@ -22,7 +22,7 @@ demo: $(VENV)/ready ## install, then check, tune and draw with the built-in mode
 	SDOCTOR_HOME=$(DEMO_HOME) $(BIN)/sdoctor generate "a red circle on a blue background" --seed 7 --plain --output $(DEMO_HOME)/circle.png
 
 test: $(VENV)/ready check ## install, lint, types, import contracts, and the fast tests
-	$(BIN)/pytest
+	$(BIN)/python tests/in_parts.py
 
 test-slow: $(VENV)/ready ## the tests that take minutes
 	$(BIN)/pytest -m slow

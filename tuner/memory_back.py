@@ -12,7 +12,11 @@ FreeBytes = Callable[[], int | None]
 """Free bytes of a device now; None where that cannot be read."""
 _SLACK = 256 * MIB
 """Other programs take and give back memory meanwhile; what a model leaves behind would be more than this."""
+_NOISE = 16 * MIB
+"""What is free on a quiet machine goes up and down by a few MiB."""
 _LOOK_SECONDS = 0.05
+_STILL_SECONDS = 1.0
+"""Memory that has not become more for so long belongs to somebody else; waiting on would not bring it back."""
 
 
 def free_bytes_of(device: str) -> FreeBytes:
@@ -37,16 +41,22 @@ def free_bytes_of(device: str) -> FreeBytes:
 
 
 def wait_until_back(free: FreeBytes, before: int | None, seconds: float = 5.0) -> bool:
-    """Wait until about as much is free as ``before``; False if that took too long or cannot be read."""
+    """Wait until about as much is free as ``before``; False if no more comes back, or if it cannot be read.
+
+    ``seconds`` is the longest wait while memory still comes back.
+    """
     if before is None:
         return False
-    until = time.monotonic() + seconds
+    now, most = time.monotonic(), -1
+    until, moved = now + seconds, now
     while True:
-        now = free()
-        if now is None:
+        left, now = free(), time.monotonic()
+        if left is None:
             return False
-        if now >= before - _SLACK:
+        if left >= before - _SLACK:
             return True
-        if time.monotonic() > until:
+        if left > most + _NOISE:
+            most, moved = left, now
+        if now > until or now - moved > _STILL_SECONDS:
             return False
         time.sleep(_LOOK_SECONDS)

@@ -28,6 +28,7 @@ from tuner.stepping import Step, steps_below
 from tuner.target import Target
 
 if TYPE_CHECKING:
+    from tuner.choosing import Choice
     from tuner.profile import Profile
 
 _log = logging.getLogger("sdoctor")
@@ -40,10 +41,15 @@ def load_profile(model: str | Path = "builtin:tiny", *, device: str = "auto", fo
     machine or with other versions; ``force`` takes it all the same. Raises UsageError for a model that does
     not exist.
     """
+    return choose_here(str(model), device=device, force=force).profile
+
+
+def choose_here(model: str, *, device: str = "auto", force: bool = False) -> Choice:
+    """The same with the file that it comes from."""
     from doctor.gather import gather
     from tuner.choosing import choose
 
-    return choose(str(model), gather(), device=device, force=force).profile
+    return choose(model, gather(), device=device, force=force)
 
 
 def tune_pipeline(
@@ -56,6 +62,21 @@ def tune_pipeline(
     force: bool,
 ) -> Tuned:
     """What ``Profile.apply`` does; see there."""
+    width, height = size
+    settings = profile.settings_for(width, height)[0] if width and height else profile.best
+    return tune_with(profile, pipe, settings, budget=budget, device=device, force=force)
+
+
+def tune_with(
+    profile: Profile,
+    pipe: Any,
+    settings: Settings,
+    *,
+    budget: int | str | None = None,
+    device: str | None = None,
+    force: bool = False,
+) -> Tuned:
+    """The same with settings that were chosen already; the profile's ladder is below them."""
     if profile.architecture and not force:
         unlike = architecture_differences(architecture_of(pipe), profile.architecture)
         if unlike:
@@ -63,8 +84,6 @@ def tune_pipeline(
                 f"The profile of {profile.model} is for another architecture than this pipeline: "
                 f"{'; '.join(unlike)}. Tune this model, or pass force=True."
             )
-    width, height = size
-    settings = profile.settings_for(width, height)[0] if width and height else profile.best
     where = device or ("cpu" if profile.fingerprint.device == "cpu" else "cuda")
     bytes_allowed = parse_amount(budget, _memory_of(where)) if isinstance(budget, str) else budget
     return Tuned(pipe, profile, settings, where, bytes_allowed)

@@ -160,4 +160,4 @@ def _episode(body: bytes) -> Episode | None:
 
 def _milliseconds(at: float) -> int:
     """Bounded to what SQLite can hold: somebody may ask for all time."""
-    return int(max(-9e15, min(9e15, at * 1000)))
+    return round(max(-9e15, min(9e15, at * 1000)))

@@ -34,7 +34,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tuned(home):
     """One study of the built-in model under a small budget, shared by the tests of this file."""
-    done = sdoctor("tune", "builtin:tiny", "--memory", BUDGET, "--json", home=home)
+    done = sdoctor("tune", "builtin:tiny", "--memory", BUDGET, "--steps", "2", "--json", home=home)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -196,7 +196,8 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
 
 def test_a_profile_that_cannot_be_saved_is_said_after_the_result(tmp_path):
     (tmp_path / "data").write_text("a file stands where the folder should be")
-    done = sdoctor("tune", "--json", "--max-size", "128", "--steps", "1", home=tmp_path)
+    # Only how large: the fewest trials that make a profile.
+    done = sdoctor("tune", "--json", "--goal", "size", "--max-size", "128", "--steps", "1", home=tmp_path)
     assert done.returncode == 1
     assert "The profile could not be saved in" in sentence_of(done)
     document = json.loads(done.stdout)

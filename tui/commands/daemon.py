@@ -19,12 +19,13 @@ daemon = typer.Typer(
 )
 
 
-def services(history: History) -> Sequence[Service]:
+def services(history: History, port: tuple[str, int] | None = None) -> Sequence[Service]:
     """What the daemon runs, in the order of its start."""
     from doctor.daemon.config import read_config
     from doctor.daemon.history_service import HistoryService
     from doctor.daemon.watch import WatchService
     from doctor.paths import state_dir
+    from tui.daemon_api import api_service
     from tuner.service import KeepTunedService, default_commands
 
     keep = KeepTunedService(read_config, default_commands(), state_dir() / "keep-tuned.log")
@@ -34,7 +35,9 @@ def services(history: History) -> Sequence[Service]:
         watched=lambda _: keep.worker_pid,
     )
     watch.listeners.append(keep.take)
-    return (HistoryService(history), watch, keep)
+    kept = (HistoryService(history), watch, keep)
+    # Last: when it can be asked, everything runs; and it is the first to end.
+    return (*kept, api_service(kept, watch, keep, history.path, port))
 
 
 @daemon.command()
@@ -43,21 +46,31 @@ def run(
         str | None,
         typer.Option("--log", metavar="FILE", help="Write the log there instead of standard error."),
     ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="127.0.0.1:PORT",
+            help="Also answer on a loopback port, to whoever has the token.",
+        ),
+    ] = None,
 ) -> None:
     """Run in the foreground until SIGTERM or Ctrl-C. SIGHUP reads the configuration again."""
     import os
     from pathlib import Path
 
+    from doctor.daemon.api.listen import parse_address
     from doctor.daemon.lock import single_instance
     from doctor.daemon.log import log_to
     from doctor.daemon.runner import Daemon
     from doctor.errors import NotInOrder
     from doctor.history import History, history_file
 
+    port = None if address is None else parse_address(address)
     try:
         log_to(None if log is None else Path(log))
         with single_instance():
-            running = Daemon(services(History(history_file())))
+            running = Daemon(services(History(history_file()), port))
             running.run()
             if running.hung:
                 # A thread that hangs would keep the interpreter from ending.
@@ -93,6 +106,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     """Whether it runs, what it costs, and what it has seen. Exit code 1 if none runs."""
     import time
 
+    from doctor.daemon.api.listen import socket_file
     from doctor.errors import EXIT_NOT_IN_ORDER
     from doctor.history import HistoryReader, history_file
     from doctor.sizes import gib
@@ -119,6 +133,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     else:
         cost = "" if found.cpu_percent is None else f", {found.cpu_percent:.2f} % of a core since its start"
         typer.echo(f"The daemon runs (process {found.pid}): {gib(found.memory)} with its children{cost}.")
+        typer.echo(f"It answers on {socket_file()}.")
         typer.echo("No sample yet." if age is None else f"The newest sample is {age:.1f} s old.")
         for episode in lasting:
             typer.echo(f"lasts: {episode.title}  (sdoctor incidents {episode.id})")

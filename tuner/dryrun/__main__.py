@@ -16,6 +16,7 @@ import msgspec
 from doctor.errors import SdoctorError
 from tuner.dryrun.rows import Answer, Ask
 from tuner.lifeline import end_with_owner
+from tuner.worker.collecting import without_collecting
 
 
 def main() -> None:
@@ -25,13 +26,14 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
-    import diffusers
-    import transformers
+    with without_collecting():
+        import diffusers
+        import transformers
 
-    diffusers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.set_verbosity_error()
-    logging.disable(logging.WARNING)
-    from tuner.dryrun.engine import DryRun
+        diffusers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.set_verbosity_error()
+        logging.disable(logging.WARNING)
+        from tuner.dryrun.engine import DryRun
     from tuner.models import resolve
 
     built: dict[object, DryRun] = {}

@@ -102,7 +102,8 @@ KNOB = Knob(
     about="inductor is torch.compile of the denoiser's blocks; openvino lets that library compute the models on a CPU. "
     "The first picture of each size waits for the compiler, up to a minute or more; those after it are faster.",
     values=("none", "inductor", "openvino"),
-    slow=True,
+    # Compiling the denoiser takes minutes with inductor, tens of seconds with OpenVINO, which keeps the result.
+    slow=("inductor",),
     candidates=_candidates,
     refusal=_refusal,
     apply=_apply,

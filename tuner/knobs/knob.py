@@ -42,8 +42,8 @@ class Knob:
     """All values it can have; () for a number."""
     lossless: bool = True
     """Whether the picture stays the same up to floating-point noise."""
-    slow: bool = False
-    """Whether a trial of it takes minutes; it is then tried only when asked for (``--slow``)."""
+    slow: tuple[Value, ...] = ()
+    """Values whose trial takes minutes; they are tried only when asked for (``--slow``)."""
     only_lossy: bool = False
     """Whether it is not even measured unless settings may win that change the picture."""
     in_place: bool = False

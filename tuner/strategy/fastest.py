@@ -168,9 +168,11 @@ def _search(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
         return
     seen = {goal.baseline, goal.first_guess}
     for knob in KNOBS:
-        if (knob.slow and not goal.slow) or (knob.only_lossy and not goal.lossy):
+        if knob.only_lossy and not goal.lossy:
             continue
         for value in knob.candidates(goal.target, goal.batch):
+            if value in knob.slow and not goal.slow:
+                continue
             candidate = winner.settings.but(**{knob.name: value})
             if candidate in seen or not goal.admits(candidate) or refusals(candidate, goal.target):
                 continue

@@ -7,12 +7,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 # mallopt(3): parameter numbers, the threshold's initial value, and the value that it grows to by itself.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _INITIAL = 128 * 1024
-_GROWN = 32 * 1024 * 1024
+# From here on a block is a mapping of its own, whose memory goes back when it is freed. glibc by itself would come to 32
+# MiB; with huge pages a lower bound costs no time and leaves fewer holes in the heap (docs/performance.md,
+# `python -P tests/benchmarks/heap_holes.py`).
+_MAPPED_FROM = 16 * 1024 * 1024
 
 
 @contextmanager
@@ -21,10 +25,8 @@ def weights_in_their_own_mappings() -> Iterator[None]:
 
     Left alone, glibc moves its threshold up to 32 MiB with the first large block that is freed. Weights then
     land in the heap between the blocks that a model's construction frees, and those holes count against a
-    budget without being of use. The value set at the end is the one that glibc would have reached, so the
-    speed of the arithmetic is what it is elsewhere. Who has set MALLOC_MMAP_THRESHOLD_ (mallopt(3)) gets that
-    value: at 1 MiB the holes that freed tensors leave go back to the system, for more time in page faults
-    (docs/plan.md).
+    budget without being of use. Who has set MALLOC_MMAP_THRESHOLD_ (mallopt(3)) gets that value afterwards: at
+    1 MiB no holes are left at all, for more time in page faults (docs/performance.md).
     """
     mallopt = _mallopt()
     if mallopt is None:
@@ -39,10 +41,27 @@ def weights_in_their_own_mappings() -> Iterator[None]:
         mallopt(_M_TRIM_THRESHOLD, 2 * threshold)
 
 
+def give_back_holes() -> None:
+    """Hand what is free in the heap back to the system, so that what one phase leaves does not add to the next one's peak.
+
+    Takes milliseconds. Where there is no malloc_trim(3) nothing is done.
+    """
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    if sys.platform != "linux":
+        return None
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+
 def _wanted_threshold() -> int:
-    """What the user set, else what glibc would have reached. Bytes."""
+    """What the user set, else what was found best. Bytes."""
     wanted = os.environ.get("MALLOC_MMAP_THRESHOLD_", "")
-    return int(wanted) if wanted.isdigit() else _GROWN
+    return int(wanted) if wanted.isdigit() else _MAPPED_FROM
 
 
 def _mallopt() -> Callable[[int, int], int] | None:

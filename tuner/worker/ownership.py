@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import bisect
-import ctypes
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from tuner.worker.allocator import give_back_holes
 
 _MAPS = Path("/proc/self/maps")
 # A mapped weight file: address range, then the path (proc(5)).
@@ -30,7 +31,7 @@ def own_weights(pipe: Any) -> None:
     for model in pipe.components.values():
         if isinstance(model, torch.nn.Module):
             _own(model)
-    _return_free_memory()
+    give_back_holes()
 
 
 def _own(model: torch.nn.Module) -> None:
@@ -61,10 +62,3 @@ class _Mapped:
             return False
         place = bisect.bisect_right(self._ranges, (tensor.data_ptr(), 2**64)) - 1
         return place >= 0 and tensor.data_ptr() < self._ranges[place][1]
-
-
-def _return_free_memory() -> None:
-    """Let the C library give back what the loading left free in the heap; glibc only, harmless elsewhere."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if _MAPS.exists() else None
-    if trim is not None:
-        trim(0)

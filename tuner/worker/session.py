@@ -16,9 +16,10 @@ from tuner.events import Apply, Finished, Generate, Load, Loaded, PhaseEnded, Ph
 from tuner.knobs import apply_in_place, apply_settings, late_remarks, read_setup
 from tuner.models import Recommended, recommended, resolve, weights_bytes
 from tuner.settings import Request, Settings
-from tuner.worker.allocator import weights_in_their_own_mappings
+from tuner.worker.allocator import give_back_holes, weights_in_their_own_mappings
 from tuner.worker.budget import bare_data, set_budget
 from tuner.worker.channel import Channel
+from tuner.worker.collecting import without_collecting
 from tuner.worker.following import Following
 from tuner.worker.meter import Meter, meter_for
 from tuner.worker.picture import save_png
@@ -56,12 +57,14 @@ class Session:
 
     def load(self, command: Load) -> None:
         """Build the pipeline under the budget, set it up, and report how it really stands."""
-        from tuner.worker.build import describe, dtypes_of, load_pipeline, torch_dtype
-        from tuner.worker.preload import import_classes
+        with without_collecting():
+            from tuner.worker.build import describe, dtypes_of, load_pipeline, torch_dtype
+            from tuner.worker.preload import import_classes
 
         started = time.perf_counter()
         reference = resolve(command.model, allow_pickle=command.allow_pickle)
-        import_classes(reference)
+        with without_collecting():
+            import_classes(reference)
         self._recommended = recommended(reference)
         self._meter = meter_for(command.device)
         self._device, self._settings, self._model = command.device, command.settings, command.model
@@ -236,6 +239,8 @@ class Session:
         if self.phase is None or phase in (Phase.LOAD, Phase.ENCODE):
             self._records: list[PhaseEnded] = []
         self._meter.synchronise()
+        if self._device == "cpu":
+            give_back_holes()
         self._meter.reset_peak()
         self.phase = phase
         self._since = time.perf_counter()

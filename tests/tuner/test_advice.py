@@ -1,0 +1,95 @@
+"""Advice: the rung of a ladder for a size and for what is free."""
+
+from __future__ import annotations
+
+import pytest
+from made_profiles import FAST, TILED, profile
+
+from doctor.trace import Outcome
+from tuner.advice import BARE_PROCESS_BYTES, Basis, does_not_fit, largest_that_fits, needs
+from tuner.probe import Purpose, Trial
+from tuner.profile import ProfileRung
+
+MIB = 2**20
+
+
+def trial(settings, side, peak, batch=1, outcome=Outcome.FINISHED):
+    return Trial(
+        purpose=Purpose.BASELINE, settings=settings, width=side, height=side, batch=batch, steps=1, outcome=outcome,
+        peak_bytes=peak * MIB,
+    )  # fmt: skip
+
+
+PROFILE = profile(
+    trials=(
+        trial(FAST, 512, 400),
+        trial(FAST, 1024, 1600),
+        trial(FAST, 2048, 9999, outcome=Outcome.OUT_OF_MEMORY),
+        trial(TILED, 2048, 900),
+    )
+)
+
+
+def need(width, height, batch=1, rung=0):
+    return needs(PROFILE, width, height, batch)[0][rung]
+
+
+def test_a_size_that_was_run():
+    assert need(512, 512).bytes == 400 * MIB + BARE_PROCESS_BYTES
+    assert need(512, 512).basis is Basis.MEASURED
+    assert need(512, 512).settings == FAST
+
+
+def test_between_two_runs_a_little_more_than_the_line():
+    found = need(768, 768)
+    line = 400 + (768**2 - 512**2) / (1024**2 - 512**2) * 1200
+    assert found.basis is Basis.BETWEEN
+    assert (found.bytes - BARE_PROCESS_BYTES) / MIB == pytest.approx(1.05 * line, rel=0.001)
+
+
+def test_never_more_than_the_larger_run():
+    assert need(1016, 1024).bytes == need(1024, 1024).bytes
+
+
+def test_below_the_smallest_run_its_figure_is_the_bound():
+    assert (need(256, 256).bytes, need(256, 256).basis) == (need(512, 512).bytes, Basis.LARGER)
+
+
+def test_a_batch_counts_by_its_pixels():
+    assert need(512, 512, batch=4).bytes == 1600 * MIB + BARE_PROCESS_BYTES
+    assert need(512, 512, batch=4).basis is not Basis.MEASURED
+
+
+def test_a_rung_that_was_never_proven_so_large_is_passed_over():
+    fitting, skipped = needs(PROFILE, 1536, 1536, 1)
+    assert [each.rung for each in fitting] == ["tiled decode"]
+    assert [each.rung for each in skipped] == ["fastest"]
+    assert "1024x1024" in skipped[0].why
+
+
+def test_nothing_was_proven_so_large():
+    fitting, skipped = needs(PROFILE, 4096, 4096, 1)
+    assert fitting == ()
+    assert len(skipped) == 2
+
+
+def test_a_rung_without_trials_has_the_figure_of_its_largest_run():
+    bare = profile(
+        ladder=(
+            ProfileRung(name="fastest", settings=FAST, largest=1024, limit="memory", peak_bytes=700 * MIB),
+        )
+    )
+    assert needs(bare, 512, 512, 1)[0][0].bytes == 700 * MIB + BARE_PROCESS_BYTES
+
+
+def test_what_would_fit():
+    free = 1000 * MIB + BARE_PROCESS_BYTES
+    assert largest_that_fits(PROFILE, free) == (2048, "tiled decode")
+    assert largest_that_fits(PROFILE, 500 * MIB + BARE_PROCESS_BYTES) == (512, "fastest")
+    assert largest_that_fits(PROFILE, 10) is None
+
+
+def test_the_reason_has_its_figures():
+    why = does_not_fit(need(1024, 1024), 1024 * MIB).why
+    assert "2.02 GiB" in why or "2.0 GiB" in why
+    assert "measured" in why
