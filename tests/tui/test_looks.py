@@ -20,6 +20,7 @@ from looks import assert_drawn_as, shown
 from playing_monitor import ROWS, Playing, machine
 from simulated import Machine, goal
 from textual.app import App
+from textual.widgets._footer import FooterKey
 
 from doctor.sizes import MIB
 from tui.app import GenerateApp
@@ -39,6 +40,7 @@ from tui.study_state import StudyView
 from tui.study_state import fold as fold_study
 from tui.tune_app import TuneApp
 from tui.tuning import Asked, Found
+from tui.widgets.key_line import KeyLine
 from tuner.generation import Wish
 from tuner.study import Study
 
@@ -217,3 +219,27 @@ async def test_check_alone_and_in_the_shell(size, name):
         await pilot.pause(0.4)
         assert "ERROR" in shown(app)
         assert_drawn_as(app, picture(name, size))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MonitorApp(MonitorScreen(Playing())),
+        lambda: TuneApp(TuneScreen(Asked())),
+        lambda: SdoctorApp(places=[replace(place, make=check_screen) for place in PLACES]),
+    ],
+)
+async def test_at_80_columns_every_key_is_whole(make):
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.screen.query(KeyLine) and app.screen.query(FooterKey), pilot)
+        if isinstance(app.screen, TuneScreen):
+            app.screen.action_keys()  # in a field letters are no keys
+        await pilot.resize_terminal(130, 24)
+        await pilot.pause(0.3)
+        assert app.screen.query_one(KeyLine).show_command_palette
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.3)
+        keys = list(app.screen.query(FooterKey))
+        assert len(keys) >= 5
+        assert all(key.region.right <= 80 and key.region.width >= len(key.description) for key in keys)

@@ -13,7 +13,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from doctor.finding import Finding, Severity
@@ -23,6 +23,7 @@ from tui.report_parts import TROUBLE, count, describe, of, printable, verdict
 from tui.screens.help import HelpOverlay
 from tui.screens.page import PageScreen
 from tui.widgets.finding_view import TONES, Command, FindingView
+from tui.widgets.key_line import KeyLine
 
 _ENDING_SECONDS = 2.0
 """Longest wait for a measurement to put its children away when the screen is taken down."""
@@ -90,7 +91,7 @@ class CheckScreen(Screen[None]):
         with Horizontal(id="check"):
             yield OptionList(id="findings", markup=False, compact=True)
             yield FindingView(id="finding")
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Look at the machine at once; that takes part of a second."""

@@ -11,12 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.gallery import Piece, gallery
 from tui.orders import Order
 from tui.widgets.frame import PictureFrame
+from tui.widgets.key_line import KeyLine
 from tui.widgets.words import duration, printable
 
 
@@ -50,7 +51,7 @@ class GalleryScreen(Screen[Again | None]):
             with Vertical(id="piece"):
                 yield Static(id="making", markup=False)
                 yield PictureFrame(id="gallery-picture")
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Read the index; it is short."""

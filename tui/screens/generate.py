@@ -19,7 +19,6 @@ from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from doctor.telemetry.sample import Sample
 from doctor.trace import Outcome
@@ -33,6 +32,7 @@ from tui.screens.settings import SettingsEditor
 from tui.state import Message as FeedMessage
 from tui.state import StopAsked, View, fold
 from tui.widgets.job_list import JobList
+from tui.widgets.key_line import KeyLine
 from tui.widgets.log import LogPanel
 from tui.widgets.order_form import Ask, OrderForm
 from tui.widgets.run_board import RunBoard
@@ -121,7 +121,7 @@ class GenerateScreen(Screen[None]):
         if self._workshop is not None:
             yield OrderForm(self._template, known_models(), self._history, self._seed)
         yield RunBoard()
-        yield Footer()
+        yield KeyLine()
 
     @property
     def is_working(self) -> bool:

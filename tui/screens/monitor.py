@@ -12,7 +12,7 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from doctor.errors import NotInOrder
 from doctor.telemetry.processes import ProcessRow
@@ -30,6 +30,7 @@ from tui.screens.threads import ThreadsScreen
 from tui.signals import KINDS, Kind, send
 from tui.timeline import Mark, Timeline
 from tui.widgets.board import Board
+from tui.widgets.key_line import KeyLine
 from tui.widgets.process_list import ProcessList
 from tui.widgets.scrubber import Scrubber
 from tui.widgets.verdict_line import VerdictLine
@@ -82,7 +83,7 @@ class MonitorScreen(Screen[None]):
             yield Static("filter")
             yield Input(id="filter", compact=True, placeholder="id, user or command")
         yield ProcessList(id="processes")
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin to read, or to play."""

@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from doctor.sizes import gib
 from tui.known_models import known_models
@@ -27,6 +27,7 @@ from tui.study_feed import Run, StudyFeed
 from tui.study_state import Message as StudyMessage
 from tui.study_state import Opened, Stepping, StudyView, fold
 from tui.tuning import Asked, run_study
+from tui.widgets.key_line import KeyLine
 from tui.widgets.study_form import StudyField, StudyForm
 from tui.widgets.study_panels import ChartPanel, EdgePanel, NowLine, said_of
 from tui.widgets.words import clock, printable
@@ -36,7 +37,8 @@ _REDRAW_SECONDS = 0.2
 """Shortest time between two drawings, however fast messages come."""
 _STOP_SECONDS = 10.0
 """Longest wait for a study to put its worker away when the screen is taken down."""
-_COLUMNS = ("#", "settings", "size", "s/step", "s/image", "peak", "outcome")
+_COLUMNS = ("#", "size", "s/step", "s/image", "peak", "outcome", "settings")
+"""What is longest stands last: where room is scarce it is cut off, and the line below the table says it whole."""
 
 HELP = (
     (
@@ -116,7 +118,7 @@ class TuneScreen(Screen[None]):
                 yield DataTable(id="trials", cursor_type="row", zebra_stripes=True)
                 yield Static(id="trial-note", markup=False)
             yield ChartPanel(id="chart")
-        yield Footer()
+        yield KeyLine()
 
     @property
     def is_working(self) -> bool:
@@ -347,12 +349,12 @@ def _row(number: int, trial: Trial, view: StudyView) -> tuple[str, ...]:
     peak = "-" if trial.peak_bytes is None else gib(trial.peak_bytes)
     return (
         f"{number}{mark}",
-        trial.settings.text(),
         size,
         seconds_text(trial.seconds_per_step),
         seconds_text(trial.seconds_per_image),
         peak,
         OUTCOMES[trial.outcome],
+        trial.settings.text(),
     )
 
 
@@ -364,5 +366,5 @@ def _note(trial: Trial) -> str:
     foretold = "" if predicted is None else f", peak predicted {gib(round(predicted))}"
     remarks = "".join(f"; {remark}" for remark in trial.remarks)
     return printable(
-        f"{trial.purpose.value}: {OUTCOMES[trial.outcome]}{where}{said}{cost}{foretold}{remarks}"
+        f"{trial.purpose.value}: {trial.settings.text()}: {OUTCOMES[trial.outcome]}{where}{said}{cost}{foretold}{remarks}"
     )
