@@ -47,7 +47,8 @@ def decide(situation: Situation, asked: Asked, wish: Wish) -> Decision:
     profile = found.profile if found is not None else None
     settings, notes = _start(situation, profile, reason, wish)
     if asked.low_memory:
-        settings = low_memory_settings(settings, target)
+        if profile is None or not profile.low_memory:
+            settings = low_memory_settings(settings, target)
         notes.append(_low_memory_note(situation))
     typed = parse_settings(asked.settings or "")
     if asked.precision is not None:
@@ -74,7 +75,7 @@ def _profile(situation: Situation, asked: Asked) -> tuple[Match | None, str]:
     """The profile to follow, with what speaks against it; or None, with the reason."""
     if not asked.use_profile:
         return None, "Profiles are not used"
-    found = match(situation.address, situation.fingerprint)
+    found = match(situation.address, situation.fingerprint, low_memory=asked.low_memory)
     if found.profile is None and asked.force:
         newest = newest_of(situation.address)
         if newest is not None:

@@ -70,6 +70,7 @@ def _entry(one: Stored, facts: Facts) -> dict[str, object]:
         "model": one.profile.model,
         "made_at": one.profile.made_at,
         "best": one.profile.best,
+        "low_memory": one.profile.low_memory,
         "largest": one.profile.proven_side(),
         "holds_here": not why,
         "mismatch": why,

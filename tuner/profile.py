@@ -61,6 +61,8 @@ class Profile:
     """diffusers' class name of the pipeline."""
     architecture: dict[str, str] = field(default_factory=dict)
     """The models of the pipeline, see ``tuner.architecture``; empty in profiles of schema 1."""
+    low_memory: bool = False
+    """Whether only settings that need little memory were asked about (``sdoctor tune --low-memory``)."""
 
     def settings_for(self, width: int, height: int) -> tuple[Settings, str]:
         """The first rung that was proven at this many pixels, with its name; the last one if none was.
@@ -143,6 +145,7 @@ def profile_of(
         trials=result.trials,
         pipeline=pipeline or None,
         architecture=dict(architecture or {}),
+        low_memory=result.goal.low_memory,
     )
 
 

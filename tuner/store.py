@@ -45,10 +45,14 @@ def _slug(model: str) -> str:
 
 
 def save(profile: Profile) -> Path:
-    """Write a profile, replacing the one for the same model and fingerprint. Raises OSError."""
+    """Write a profile, replacing the one for the same model and fingerprint. Raises OSError.
+
+    One for little memory stands beside the usual one.
+    """
     # Two models may have one slug ("a/b", "a-b"), so the name's end stands for the model too.
     key = hashlib.sha256(f"{profile.model}\n{profile.fingerprint.key()}".encode()).hexdigest()[:8]
-    path = profiles_dir() / f"{_slug(profile.model)}-{key}.json"
+    kind = "-low-memory" if profile.low_memory else ""
+    path = profiles_dir() / f"{_slug(profile.model)}-{key}{kind}.json"
     write_atomically(path, msgspec.json.format(msgspec.json.encode(profile), indent=1))
     return path
 
@@ -70,8 +74,12 @@ def stored() -> tuple[Stored, ...]:
     return tuple(read(path) for path in sorted(profiles_dir().glob("*.json")))
 
 
-def match(model: str, fingerprint: Fingerprint) -> Match:
-    """The profile of a model that was made on this fingerprint, else the reason why there is none."""
+def match(model: str, fingerprint: Fingerprint, *, low_memory: bool = False) -> Match:
+    """The profile of a model that was made on this fingerprint, else the reason why there is none.
+
+    Where there is one for little memory and a usual one, ``low_memory`` says which; where there is one, it is that.
+    """
+    holding: list[Match] = []
     outdated: list[str] = []
     broken: list[str] = []
     for path in sorted(profiles_dir().glob(f"{_slug(model)}-*.json")):
@@ -83,8 +91,11 @@ def match(model: str, fingerprint: Fingerprint) -> Match:
         if profile.model != model:
             continue
         if profile.fingerprint == fingerprint:
-            return Match(profile=profile, reason="", path=path)
+            holding.append(Match(profile=profile, reason="", path=path))
+            continue
         outdated.append(f"made with {', '.join(fingerprint.differences(profile.fingerprint))}")
+    if holding:
+        return min(holding, key=lambda one: one.profile is not None and one.profile.low_memory != low_memory)
     if outdated:
         return Match(
             profile=None, reason=f"the profile of {model} does not match this machine: {outdated[-1]}"

@@ -146,3 +146,14 @@ def test_a_profile_of_the_first_schema_still_loads():
     assert profile.best == PROFILE.best
     assert profile.ladder[1].settings == TILED
     assert (profile.pipeline, profile.architecture) == (None, {})
+
+
+def test_a_profile_for_little_memory_stands_beside_the_usual_one():
+    frugal = replace(PROFILE, low_memory=True, best=TILED)
+    store.save(frugal)
+    assert store.match("builtin:tiny", HERE).profile == frugal
+    store.save(PROFILE)
+    assert store.match("builtin:tiny", HERE).profile == PROFILE
+    assert store.match("builtin:tiny", HERE, low_memory=True).profile == frugal
+    store.save(frugal)
+    assert len(store.stored()) == 2
