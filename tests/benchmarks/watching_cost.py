@@ -139,6 +139,8 @@ def measure(command: list[str], seconds: float, settle: float, env=None, termina
         before, begun = used(processes), time.monotonic()
         time.sleep(seconds)
         after, taken = used(processes), time.monotonic() - begun
+        if child.poll() is not None:
+            return "it ended by itself while it was measured"
         memory = [process.memory_full_info() for process in processes]
         resident, shared = (
             sum(part) / 2**20 for part in zip(*((each.rss, each.pss) for each in memory), strict=True)
