@@ -9,13 +9,12 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 from command import sdoctor, sentence_of
-from daemon_client import live_daemon
+from daemon_client import live_daemon, read_all, statuses
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
 
@@ -128,20 +127,15 @@ def test_a_stale_socket_is_replaced_and_a_request_in_flight_is_answered_at_the_e
         first.process.kill()
         first.process.wait()
     assert (tmp_path / "first" / "run" / "sdoctor.sock").exists()
-    with live_daemon(tmp_path / "first") as second:
-        answers = []
+    with live_daemon(tmp_path / "first") as second, second.connect(15.0) as asking:
         # The check takes a while: it is in flight when the signal comes.
-        asking = threading.Thread(
-            target=lambda: answers.append(second.ask("GET", "/v1/findings?fresh=true")[0])
-        )
-        asking.start()
-        time.sleep(0.15)
+        asking.sendall(b"GET /v1/findings?fresh=true HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        time.sleep(0.3)
         begin = time.monotonic()
         second.process.send_signal(signal.SIGTERM)
         second.process.wait(10)
         assert time.monotonic() - begin < 5.0
-        asking.join(10)
-        assert answers == [200]
+        assert statuses(read_all(asking)) == [200]
     assert not (tmp_path / "first" / "run" / "sdoctor.sock").exists()
 
 
