@@ -19,12 +19,14 @@ from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 
 from doctor.telemetry.sample import Sample
 from doctor.trace import Outcome
 from tui.feed import SAMPLE_SECONDS, Feed, GenerateJob
 from tui.known_models import known_models
 from tui.orders import Order, Orders, State
+from tui.pacing import SHORTEST_SECONDS, Pace
 from tui.prompt_history import PromptHistory
 from tui.screens.gallery import Again, GalleryScreen
 from tui.screens.help import HelpOverlay
@@ -39,9 +41,6 @@ from tui.widgets.run_board import RunBoard
 from tui.widgets.title import TitleBar
 from tui.workshop import Maker, Workshop
 from tuner.generation import Wish
-
-_REDRAW_SECONDS = 0.2
-"""Shortest time between two drawings, however fast messages come."""
 
 
 class Arrived(Message):
@@ -111,7 +110,8 @@ class GenerateScreen(Screen[None]):
         self._history = history or PromptHistory()
         self._leaving = False
         self._drawn_at = 0.0
-        self._drawing_due = False
+        self._next_drawing: Timer | None = None
+        self._pace = Pace()
         self._shown_images: tuple[str, ...] = ()
         self.set_class(self._workshop is None, "-single")
 
@@ -236,16 +236,24 @@ class GenerateScreen(Screen[None]):
             self.refresh_bindings()
         if self.view.over and not old.over:
             self._ended()
-        self._draw_soon()
+        self._draw_soon(
+            news=(self.view.over, self.view.images, self.view.phase) != (old.over, old.images, old.phase)
+        )
 
-    def _draw_soon(self) -> None:
-        if not self._drawing_due:
-            self._drawing_due = True
-            self.set_timer(max(0.001, self._drawn_at + _REDRAW_SECONDS - time.monotonic()), self._draw)
+    def _draw_soon(self, *, news: bool = False) -> None:
+        """What is news is shown at once; only the figures in between wait for their turn."""
+        if self._next_drawing is not None and not news:
+            return
+        if self._next_drawing is not None:
+            self._next_drawing.stop()
+        wait = self._drawn_at + (SHORTEST_SECONDS if news else self._pace.seconds) - time.monotonic()
+        self._next_drawing = self.set_timer(max(0.001, wait), self._draw)
 
     def _draw(self) -> None:
-        self._drawing_due = False
+        self._next_drawing = None
         self._drawn_at = time.monotonic()
+        self._pace.begin()
+        self.call_after_refresh(self._pace.end)
         # A drawing may come due while the screen is being taken down, when some widgets are gone already.
         if self.is_mounted and self.app.is_running and self in self.app.screen_stack:
             with contextlib.suppress(NoMatches):

@@ -20,6 +20,7 @@ from textual.widgets import DataTable, Static
 
 from doctor.sizes import gib
 from tui.known_models import known_models
+from tui.pacing import Pace
 from tui.render_tune import OUTCOMES, as_table, seconds_text
 from tui.screens.help import HelpOverlay
 from tui.screens.past import PastScreen, TextScreen
@@ -32,13 +33,6 @@ from tui.widgets.study_form import StudyField, StudyForm
 from tui.widgets.study_panels import ChartPanel, EdgePanel, NowLine, said_of
 from tui.widgets.words import clock, printable
 from tuner.probe import Trial
-
-_REDRAW_SECONDS = 0.2
-"""Shortest time between two drawings, however fast messages come."""
-_STOP_SECONDS = 10.0
-"""Longest wait for a study to put its worker away when the screen is taken down."""
-_COLUMNS = ("#", "size", "s/step", "s/image", "peak", "outcome", "settings")
-"""What is longest stands last: where room is scarce it is cut off, and the line below the table says it whole."""
 
 HELP = (
     (
@@ -65,6 +59,11 @@ HELP = (
         ),
     ),
 )
+
+_STOP_SECONDS = 10.0
+"""Longest wait for a study to put its worker away when the screen is taken down."""
+_COLUMNS = ("#", "size", "s/step", "s/image", "peak", "outcome", "settings")
+"""What is longest stands last: where room is scarce it is cut off, and the line below the table says it whole."""
 
 
 class TuneScreen(Screen[None]):
@@ -102,6 +101,7 @@ class TuneScreen(Screen[None]):
         self._leaving = False
         self._drawn_at = 0.0
         self._drawing_due = False
+        self._pace = Pace()
         self._rows: tuple[Trial, ...] = ()
         self._marked: tuple[Trial | None, Trial | None] = (None, None)
 
@@ -186,11 +186,13 @@ class TuneScreen(Screen[None]):
     def _draw_soon(self) -> None:
         if not self._drawing_due:
             self._drawing_due = True
-            self.set_timer(max(0.001, self._drawn_at + _REDRAW_SECONDS - time.monotonic()), self._draw)
+            self.set_timer(max(0.001, self._drawn_at + self._pace.seconds - time.monotonic()), self._draw)
 
     def _draw(self) -> None:
         self._drawing_due = False
         self._drawn_at = time.monotonic()
+        self._pace.begin()
+        self.call_after_refresh(self._pace.end)
         # A drawing may come due while the screen is being taken down, when some widgets are gone already.
         if self.is_mounted and self.app.is_running and self in self.app.screen_stack:
             with contextlib.suppress(NoMatches):

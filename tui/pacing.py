@@ -1,0 +1,53 @@
+"""How often a screen draws: often enough to be alive, seldom enough to leave the processor to the work it shows."""
+
+from __future__ import annotations
+
+import os
+import time
+
+SHORTEST_SECONDS = 0.2
+LONGEST_SECONDS = 2.0
+
+SHARE = 0.01
+"""Of all cores: what drawing may take. A generation on the processor uses every core, so what the screen takes it loses; the
+aim is to leave it 98 % (docs/performance-checking.md)."""
+
+_WEIGHT = 0.3
+"""Of the newest drawing in the running mean."""
+
+
+class Pace:
+    """Watches what drawings cost in processor time, and says how long to wait for the next one."""
+
+    def __init__(self, cores: int | None = None) -> None:
+        self._cores = cores or _usable_cores()
+        self._cost: float | None = None
+        self._begun: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """From one drawing to the next."""
+        if self._cost is None:
+            return SHORTEST_SECONDS
+        return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, self._cost / (SHARE * self._cores)))
+
+    def begin(self) -> None:
+        """A drawing begins."""
+        self._begun = time.process_time()
+
+    def end(self) -> None:
+        """It is on the terminal."""
+        if self._begun is None:
+            return
+        self.drawn(time.process_time() - self._begun)
+        self._begun = None
+
+    def drawn(self, cost: float) -> None:
+        """A drawing took that much processor time. Seconds."""
+        self._cost = cost if self._cost is None else self._cost + _WEIGHT * (cost - self._cost)
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
