@@ -21,7 +21,7 @@ from tui.state import FeedEnded, Heard, Judged, Message, News, Prepared, RunStar
 from tuner.events import Event, Ready
 from tuner.following_worker import WorkerFold
 
-SAMPLE_SECONDS = 0.5
+SAMPLE_SECONDS = 1.0
 """Time between samples. Host and NVML readings cost well under a millisecond each."""
 
 JUDGE_SECONDS = 2.0

@@ -19,8 +19,9 @@ _WEIGHT = 0.3
 class Pace:
     """Watches what drawings cost in processor time, and says how long to wait for the next one."""
 
-    def __init__(self, cores: int | None = None) -> None:
+    def __init__(self, cores: int | None = None, longest: float = LONGEST_SECONDS) -> None:
         self._cores = cores or _usable_cores()
+        self._longest = longest
         self._cost: float | None = None
         self._begun: float | None = None
 
@@ -29,18 +30,17 @@ class Pace:
         """From one drawing to the next."""
         if self._cost is None:
             return SHORTEST_SECONDS
-        return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, self._cost / (SHARE * self._cores)))
+        return min(self._longest, max(SHORTEST_SECONDS, self._cost / (SHARE * self._cores)))
 
     def begin(self) -> None:
-        """A drawing begins."""
-        self._begun = time.process_time()
+        """A drawing begins. All that this process has done since the one before counts as that one's cost.
 
-    def end(self) -> None:
-        """It is on the terminal."""
-        if self._begun is None:
-            return
-        self.drawn(time.process_time() - self._begun)
-        self._begun = None
+        What is drawn is composed and written later, by Textual's own timers, and cannot be told from the rest.
+        """
+        now = time.process_time()
+        if self._begun is not None:
+            self.drawn(now - self._begun)
+        self._begun = now
 
     def drawn(self, cost: float) -> None:
         """A drawing took that much processor time. Seconds."""

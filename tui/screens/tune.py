@@ -192,7 +192,6 @@ class TuneScreen(Screen[None]):
         self._drawing_due = False
         self._drawn_at = time.monotonic()
         self._pace.begin()
-        self.call_after_refresh(self._pace.end)
         # A drawing may come due while the screen is being taken down, when some widgets are gone already.
         if self.is_mounted and self.app.is_running and self in self.app.screen_stack:
             with contextlib.suppress(NoMatches):

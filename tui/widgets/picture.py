@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache, partial
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
@@ -14,9 +15,17 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.pacing import Pace
 from tuner.events import Preview
 
 _UPPER_HALF = "▀"
+_LONGEST_WITHOUT_PREVIEW = 10.0
+_COMPOSED_SECONDS = 0.15
+"""After which a drawn picture has been composed and written: what the process does meanwhile counts as its cost."""
+
+_PREVIEW_BITS = 5
+"""Of each colour: 32 levels."""
+
 Rgb = tuple[int, int, int]
 Source = Path | Preview
 """What can be drawn: a file, or the picture as it forms."""
@@ -25,6 +34,11 @@ Source = Path | Preview
 @lru_cache(maxsize=8192)
 def _style(upper: Rgb, lower: Rgb) -> Style:
     return Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower))
+
+
+def _coarse(image: Image.Image) -> Image.Image:
+    """A preview in fewer colours: neighbours become one segment, and colours come again, which is what drawing costs."""
+    return ImageOps.posterize(image, _PREVIEW_BITS)
 
 
 def half_blocks(
@@ -60,8 +74,12 @@ class Picture(Widget):
     class Drawn(Message):
         """A thread has drawn the picture, or says why it could not."""
 
-        def __init__(self, wanted: tuple[Source, Size], strips: list[Strip], problem: str = "") -> None:
+        def __init__(
+            self, wanted: tuple[Source, Size], strips: list[Strip], problem: str = "", cost: float = 0.0
+        ) -> None:
+            """``cost``: seconds of processor time that it took."""
             super().__init__()
+            self.cost = cost
             self.wanted = wanted
             self.strips = strips
             self.problem = problem
@@ -72,11 +90,19 @@ class Picture(Widget):
         self._words = ""
         self._problem = ""
         self._strips: list[Strip] = []
+        self._pace = Pace(longest=_LONGEST_WITHOUT_PREVIEW)
+        self._begun_at = float("-inf")
 
     def show(self, source: Source | None, words: str = "") -> None:
         """Draw ``source``; without one, say ``words``. What was drawn stays until the new picture is ready."""
         if (source, words) == (self._source, self._words):
             return
+        now = time.monotonic()
+        if isinstance(source, Preview):
+            # Whoever shows previews shows the newest one again and again: it is drawn when its time has come.
+            if isinstance(self._source, Preview) and now - self._begun_at < self._pace.seconds:
+                return
+            self._begun_at = now
         self._source, self._words, self._problem = source, words, ""
         if source is None:
             self._strips = []
@@ -95,10 +121,11 @@ class Picture(Widget):
 
     def _draw_in_thread(self, wanted: tuple[Source, Size]) -> None:
         source, size = wanted
+        begun = time.thread_time()
         try:
             if isinstance(source, Preview):
                 image = Image.frombytes("RGB", (source.width, source.height), source.rgb)
-                strips = half_blocks(image, size, Image.Resampling.BICUBIC)
+                strips = half_blocks(_coarse(image), size)
             else:
                 with Image.open(source) as image:
                     # JPEG only: decode no more pixels than are drawn.
@@ -107,7 +134,7 @@ class Picture(Widget):
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             self.post_message(self.Drawn(wanted, [], f"The picture could not be drawn: {error}"))
             return
-        self.post_message(self.Drawn(wanted, strips))
+        self.post_message(self.Drawn(wanted, strips, cost=time.thread_time() - begun))
 
     def on_picture_drawn(self, message: Drawn) -> None:
         """Take what the thread drew, unless another picture or size is wanted by now."""
@@ -116,6 +143,11 @@ class Picture(Widget):
             return
         self._strips, self._problem = message.strips, message.problem
         self.refresh()
+        if isinstance(self._source, Preview):
+            begun = time.process_time()
+            self.set_timer(
+                _COMPOSED_SECONDS, lambda: self._pace.drawn(message.cost + time.process_time() - begun)
+            )
 
     def render_line(self, y: int) -> Strip:
         """The picture, or the words, in the middle."""
