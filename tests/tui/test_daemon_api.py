@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from command import sdoctor, sentence_of
-from daemon_client import live_daemon, read_all, statuses
+from daemon_client import free_port, live_daemon, read_all, statuses
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
 
@@ -156,6 +156,18 @@ def test_a_folder_whose_name_is_longer_than_a_sockets_may_be(tmp_path):
         assert done.stdout.strip() == "sdoctor.status/1", done.stderr
     finally:
         assert sdoctor("daemon", "stop", home=home).returncode == 0
+
+
+def test_the_port_may_stand_in_the_configuration(tmp_path):
+    port = free_port()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "daemon.toml").write_text(f'listen = "127.0.0.1:{port}"\n')
+    with live_daemon(tmp_path) as running:
+        running.port = port
+        headers = f"authorization: Bearer {running.token}\r\n"
+        assert running.ask("GET", "/v1/status", headers=headers, tcp=True)[0] == 200
+    (tmp_path / "config" / "daemon.toml").write_text('listen = "0.0.0.0:80"\n')
+    assert sdoctor("daemon", "run", home=tmp_path).returncode == 2
 
 
 API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"

@@ -60,12 +60,14 @@ def run(
     from pathlib import Path
 
     from doctor.daemon.api.listen import parse_address
+    from doctor.daemon.config import read_config
     from doctor.daemon.lock import single_instance
     from doctor.daemon.log import log_to
     from doctor.daemon.runner import Daemon
     from doctor.errors import NotInOrder
     from doctor.history import History, history_file
 
+    address = address or read_config().listen
     port = None if address is None else parse_address(address)
     try:
         log_to(None if log is None else Path(log))

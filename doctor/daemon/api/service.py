@@ -56,8 +56,13 @@ class ApiService:
 
         from doctor.daemon.api.protocol import guarded
 
-        self._path = self._ask_path()
-        sockets = [listen.listen_on_socket(self._path)]
+        sockets: list[socket.socket] = []
+        if hasattr(socket, "AF_UNIX"):
+            self._path = self._ask_path()
+            sockets.append(listen.listen_on_socket(self._path))
+        elif self._port is None:
+            # Python for Windows has no Unix sockets; everything else of the daemon works there.
+            return
         try:
             if self._port is not None:
                 sockets.append(listen.listen_on_port(*self._port))
@@ -101,11 +106,15 @@ class ApiService:
 
     def status(self) -> ServiceStatus:
         """Where it listens."""
-        where = f"listens on {self._path}" + (f" and {self._port[0]}:{self._port[1]}" if self._port else "")
+        places = [str(self._path)] if self._path else []
+        places += [f"{self._port[0]}:{self._port[1]}"] if self._port else []
+        mute = not hasattr(socket, "AF_UNIX") and self._port is None
         return ServiceStatus(
             name=self.name,
-            running=self._thread is not None and self._thread.is_alive(),
-            detail=where,
+            running=mute or (self._thread is not None and self._thread.is_alive()),
+            detail=f"listens on {' and '.join(places)}"
+            if places
+            else "listens nowhere: --listen gives it a port",
             figures={"answers": self._counts.answers.total(), "refused": self._counts.refused.total()},
         )
 
