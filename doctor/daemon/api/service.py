@@ -54,6 +54,7 @@ class ApiService:
         """Listen, and return when it can be asked."""
         import uvicorn
 
+        from doctor.daemon.api.patient import PatientServer
         from doctor.daemon.api.protocol import guarded
 
         sockets: list[socket.socket] = []
@@ -82,7 +83,7 @@ class ApiService:
             )
             # What strangers send is counted in the metrics; a line for each would fill the log.
             logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-            self._server = uvicorn.Server(config)
+            self._server = PatientServer(config)
             self._thread = threading.Thread(target=self._server.run, args=(sockets,), name="api", daemon=True)
             self._thread.start()
             self._wait_until_started(self._server, self._thread)
