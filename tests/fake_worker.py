@@ -14,6 +14,8 @@ import time
 
 from doctor.trace import Outcome, Phase
 from tuner.events import (
+    CompileEnded,
+    CompileStarted,
     Failed,
     Finished,
     Generate,
@@ -83,6 +85,20 @@ def slow(channel: Channel, command: Generate) -> None:
         sum(range(200_000))
 
 
+def compiles(channel: Channel, command: Generate) -> None:
+    """Compiles for half a second in the middle of a picture of a hundredth of it."""
+    channel.send(CompileStarted(what="the denoiser"))
+    time.sleep(0.5)
+    channel.send(CompileEnded(what="the denoiser", seconds=0.5))
+    finish(channel, command)
+
+
+def compiles_for_ever(channel: Channel, command: Generate) -> None:
+    channel.send(PhaseStarted(phase=Phase.DENOISE))
+    channel.send(CompileStarted(what="the denoiser"))
+    time.sleep(60)
+
+
 def half_a_line(channel: Channel, command: Generate) -> None:
     os.write(channel._out, b'{"type":"fini')
     os._exit(7)
@@ -124,6 +140,8 @@ ACTS = {
         killed,
         hang,
         slow,
+        compiles,
+        compiles_for_ever,
         half_a_line,
         garbage,
         loses_its_pipe,

@@ -15,7 +15,18 @@ from doctor.verdicts.verdict import Verdict
 from tui.feed import JUDGE_SECONDS
 from tui.render_monitor import verdict_lines
 from tui.watching import Watch
-from tuner.events import Event, Failed, Finished, Loaded, PhaseEnded, Preview, Ready, Stepped
+from tuner.events import (
+    CompileEnded,
+    CompileStarted,
+    Event,
+    Failed,
+    Finished,
+    Loaded,
+    PhaseEnded,
+    Preview,
+    Ready,
+    Stepped,
+)
 from tuner.generation import Generation
 from tuner.probe import TraceFold
 from tuner.stepping import LadderStep
@@ -98,6 +109,13 @@ class _Say:
         elif isinstance(event, Finished):
             for remark in event.remarks:
                 self.line(f"Note: {remark}.")
+        elif isinstance(event, CompileStarted) and not event.from_disk:
+            self.line(
+                f"compiling {event.what} for this size, which the next pictures of this size need not wait for"
+            )
+        elif isinstance(event, CompileEnded):
+            from_disk = "read the program of" if event.from_disk else "compiled"
+            self.line(f"{from_disk} {event.what} in {event.seconds:.1f} s")
         elif isinstance(event, Stepped):
             self.line(f"step {event.index}/{event.total}  {event.seconds:.3f} s")
         elif isinstance(event, PhaseEnded):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from doctor.sizes import gib
 from tui.terminal import is_fancy
-from tuner.events import Event, PhaseStarted, Stepped
+from tuner.events import CompileEnded, CompileStarted, Event, PhaseStarted, Stepped
 from tuner.probe import Probe, Trial
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class Lines:
         """The runs speak for themselves."""
 
     def event(self, event: Event) -> None:
-        """Steps are too many for lines."""
+        """Steps are too many for lines; a compiler may take a minute, and one shall know what goes on."""
+        if isinstance(event, CompileStarted) and not event.from_disk:
+            print(compiling_text(event) + " ...", file=sys.stderr, flush=True)  # noqa: T201  (as above)
 
     def probe(self, probe: Probe) -> None:
         """The line comes when the run has ended."""
@@ -66,6 +68,7 @@ class Bar:
         self._bar = bar
         self._task = bar.add_task("loading the model", total=None, phase="")
         self._count = 0
+        self._phase = ""
 
     def begin(self, study: Study, situation: Situation) -> None:
         """The runs speak for themselves."""
@@ -76,6 +79,11 @@ class Bar:
             self._bar.update(self._task, total=event.total, completed=event.index)
         elif isinstance(event, PhaseStarted):
             self._bar.update(self._task, phase=event.phase.value)
+            self._phase = event.phase.value
+        elif isinstance(event, CompileStarted):
+            self._bar.update(self._task, phase=compiling_text(event))
+        elif isinstance(event, CompileEnded):
+            self._bar.update(self._task, phase=self._phase)
 
     def probe(self, probe: Probe) -> None:
         """Name the run that begins."""
@@ -86,6 +94,13 @@ class Bar:
         """Leave a line."""
         self._count += 1
         self._bar.console.print(_line(self._count, trial), highlight=False, markup=False)
+
+
+def compiling_text(event: CompileStarted) -> str:
+    """What goes on while nothing is drawn."""
+    if event.from_disk:
+        return f"reading the program of {event.what}"
+    return f"compiling {event.what} for this size"
 
 
 def _size(run: Probe | Trial) -> str:
@@ -99,6 +114,8 @@ def _line(number: int, trial: Trial) -> str:
         text += f", {trial.seconds_per_image:.2f} s per image of {trial.steps} steps"
     if trial.peak_bytes is not None:
         text += f", peak {gib(trial.peak_bytes)}"
+    if trial.compile_seconds is not None:
+        text += f", compiled for {trial.compile_seconds:.1f} s"
     return text
 
 

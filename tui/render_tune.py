@@ -183,7 +183,7 @@ def seconds_text(value: float | None) -> str:
 def _trial_row(trial: Trial, result: Result) -> str:
     marks = {"best": result.best, "default": result.baseline}
     mark = "".join(f"  <- {name}" for name, marked in marks.items() if trial is marked)
-    again = " (again)" if trial.purpose is Purpose.CONFIRMATION else ""
+    again = " (again)" if trial.purpose in (Purpose.AGAIN, Purpose.CONFIRMATION) else ""
     row = _row(
         trial.settings.text() + again,
         seconds_text(trial.seconds_per_step),

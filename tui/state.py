@@ -13,6 +13,8 @@ from doctor.telemetry.sample import Sample
 from doctor.trace import Outcome, Phase, PhaseRecord
 from doctor.verdicts.verdict import Verdict
 from tuner.events import (
+    CompileEnded,
+    CompileStarted,
     Event,
     Failed,
     Finished,
@@ -134,6 +136,8 @@ class View:
     loaded: Loaded | None = None
     phase: Phase | None = None
     phase_since: float = 0.0
+    compiling: str = ""
+    """What is being compiled meanwhile: "the denoiser"; "" if nothing is."""
     phases: tuple[PhaseRecord, ...] = ()
     step: int = 0
     total: int = 0
@@ -272,6 +276,10 @@ def _hear(view: View, event: News) -> View:
                 step_seconds=(*view.step_seconds, event.seconds),
                 stepped_at=view.now,
             )
+        case CompileStarted():
+            return replace(view, compiling=event.what)
+        case CompileEnded():
+            return _end_compiling(view, event)
         case Preview():
             return replace(view, preview=event)
         case Pulse():
@@ -317,6 +325,16 @@ def _end_phase(view: View, event: PhaseEnded) -> View:
     ).logged(text)
 
 
+def _end_compiling(view: View, event: CompileEnded) -> View:
+    # The phase and its step go on where the compiler has ended; its time is no part of them.
+    view = replace(view, compiling="", phase_since=view.phase_since + event.seconds)
+    if view.stepped_at is not None:
+        view = replace(view, stepped_at=view.stepped_at + event.seconds)
+    if event.from_disk:
+        return view
+    return view.logged(f"compiled {event.what} for this size in {event.seconds:.1f} s")
+
+
 def _pulse(view: View, event: Pulse) -> View:
     return replace(
         view,
@@ -332,6 +350,7 @@ def _finish(view: View, event: Finished) -> View:
     view = replace(
         view,
         phase=None,
+        compiling="",
         outcome=Outcome.FINISHED,
         seconds=event.seconds,
         images=event.images,
@@ -346,7 +365,13 @@ def _fail(view: View, event: Failed) -> View:
     where = event.phase or view.phase
     words = event.outcome.value.replace("_", " ") + (f" in {where.value}" if where else "")
     return replace(
-        view, phase=None, outcome=event.outcome, failed_in=where, message=event.message, detail=event.detail
+        view,
+        phase=None,
+        compiling="",
+        outcome=event.outcome,
+        failed_in=where,
+        message=event.message,
+        detail=event.detail,
     ).logged(f"{words}: {event.message}", "note" if event.outcome is Outcome.INTERRUPTED else "bad")
 
 
@@ -359,6 +384,7 @@ def _step_down(view: View, step: LadderStep) -> View:
         pid=None,
         loaded=None,
         phase=None,
+        compiling="",
         phases=(),
         step=0,
         total=(run.steps or 0) if run else 0,

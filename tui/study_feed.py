@@ -10,7 +10,7 @@ from doctor.errors import SdoctorError
 from tui.situation import Situation
 from tui.study_state import Begun, Message, Opened, Over, Probing, Said, Stepping, Tried
 from tui.tuning import Asked, Found, Stopper, run_study
-from tuner.events import Event, PhaseStarted, Stepped
+from tuner.events import CompileEnded, CompileStarted, Event, PhaseStarted, Stepped
 from tuner.probe import Probe, Trial
 from tuner.study import Study
 
@@ -82,8 +82,8 @@ class StudyFeed:
         self._deliver(Begun(time.monotonic(), study.goal, situation))
 
     def event(self, event: Event) -> None:
-        """Steps and phases move the bar; the rest is no matter for a screen."""
-        if isinstance(event, Stepped | PhaseStarted):
+        """Steps, phases and compilers move the bar; the rest is no matter for a screen."""
+        if isinstance(event, Stepped | PhaseStarted | CompileStarted | CompileEnded):
             self._deliver(Stepping(time.monotonic(), event))
 
     def probe(self, probe: Probe) -> None:

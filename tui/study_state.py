@@ -10,7 +10,7 @@ from tui.render_tune import verdict_of
 from tui.situation import Situation
 from tui.study_edges import EdgeLine, edges_of_profile, edges_of_result, edges_of_trials
 from tui.tuning import Asked, Found
-from tuner.events import PhaseStarted, Stepped
+from tuner.events import CompileEnded, CompileStarted, PhaseStarted, Stepped
 from tuner.journal import Kept
 from tuner.probe import Probe, Purpose, Trial
 from tuner.profile import Profile
@@ -57,7 +57,7 @@ class Stepping:
     """The run moved on."""
 
     at: float
-    event: Stepped | PhaseStarted
+    event: Stepped | PhaseStarted | CompileStarted | CompileEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ class StudyView:
     probe: Probe | None = None
     """The run that goes on."""
     phase: Phase | None = None
+    compiling: str = ""
+    """What is being compiled: "the denoiser"; "" if nothing is."""
     step: int = 0
     steps: int = 0
     started: float | None = None
@@ -130,16 +132,22 @@ def fold(view: StudyView, message: Message) -> StudyView:
         )
     if isinstance(message, Probing):
         edges = tuple(line.searched(message.probe) for line in view.edges)
-        return replace(view, probe=message.probe, phase=None, step=0, steps=message.probe.steps, edges=edges)
+        fresh = replace(view, probe=message.probe, phase=None, compiling="", edges=edges)
+        return replace(fresh, step=0, steps=message.probe.steps)
     if isinstance(message, Stepping):
         event = message.event
         if isinstance(event, PhaseStarted):
             return replace(view, phase=event.phase)
+        if isinstance(event, CompileStarted):
+            return replace(view, compiling=event.what)
+        if isinstance(event, CompileEnded):
+            return replace(view, compiling="")
         return replace(view, step=event.index, steps=event.total)
     if isinstance(message, Tried):
-        return _judged(replace(view, probe=None, phase=None, step=0), message.result)
+        return _judged(replace(view, probe=None, phase=None, compiling="", step=0), message.result)
     found = message.found
-    view = replace(view, ended=message.at, probe=None, phase=None, found=found, words=message.words or "")
+    view = replace(view, ended=message.at, probe=None, phase=None, compiling="", found=found)
+    view = replace(view, words=message.words or "")
     return view if found is None else _judged(view, found.result)
 
 

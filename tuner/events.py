@@ -1,4 +1,4 @@
-"""The closed vocabulary between sdoctor and its worker: five commands down, nine events up.
+"""The closed vocabulary between sdoctor and its worker: five commands down, eleven events up.
 
 Each message is one line of JSON with a ``type``; a type or field that is not listed here is an error.
 Bytes, seconds and pixels throughout.
@@ -98,7 +98,7 @@ class PhaseStarted(_Message, tag="phase_started", frozen=True, kw_only=True):
 
 
 class PhaseEnded(_Message, tag="phase_ended", frozen=True, kw_only=True):
-    """A phase ended; its wall time and its peak of memory."""
+    """A phase ended; its wall time without compiling, and its peak of memory."""
 
     phase: Phase
     seconds: float
@@ -122,6 +122,23 @@ class Stepped(_Message, tag="stepped", frozen=True, kw_only=True):
     """Counts from 1."""
     total: int
     seconds: float
+
+
+class CompileStarted(_Message, tag="compile_started", frozen=True, kw_only=True):
+    """A part of the pipeline is compiled for a size that it meets for the first time; drawing waits meanwhile."""
+
+    what: str
+    """As people call it: "the denoiser"."""
+    from_disk: bool = False
+    """Whether a program that was compiled before is only read."""
+
+
+class CompileEnded(_Message, tag="compile_ended", frozen=True, kw_only=True):
+    """The program stands. Its time counts in no phase, no step and no picture."""
+
+    what: str
+    seconds: float
+    from_disk: bool = False
 
 
 class Preview(_Message, tag="preview", frozen=True, kw_only=True):
@@ -148,7 +165,7 @@ class Finished(_Message, tag="finished", frozen=True, kw_only=True):
     """The generation is complete."""
 
     seconds: float
-    """Wall time of the whole generation, without loading and saving."""
+    """Wall time of the whole generation, without loading, compiling and saving."""
     images: tuple[str, ...] = ()
     not_finite: Phase | None = None
     """Where values appeared that are no numbers (NaN, infinity); looked for only where ``samples`` were asked for."""
@@ -167,7 +184,19 @@ class Failed(_Message, tag="failed", frozen=True, kw_only=True):
 
 
 Command = Load | Apply | Generate | Interrupt | Quit
-Event = Ready | Loaded | PhaseStarted | PhaseEnded | Stepped | Preview | Pulse | Finished | Failed
+Event = (
+    Ready
+    | Loaded
+    | PhaseStarted
+    | PhaseEnded
+    | Stepped
+    | CompileStarted
+    | CompileEnded
+    | Preview
+    | Pulse
+    | Finished
+    | Failed
+)
 
 _commands = msgspec.json.Decoder(Command)
 _events = msgspec.json.Decoder(Event)

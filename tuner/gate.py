@@ -47,7 +47,7 @@ class Gate:
 
     def samples(self, probe: Probe) -> tuple[str, ...]:
         """Where the worker shall leave the pictures; () for runs that are about memory only."""
-        if probe.purpose not in (Purpose.BASELINE, Purpose.FASTEST):
+        if probe.purpose not in (Purpose.BASELINE, Purpose.FASTEST, Purpose.AGAIN):
             return ()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -124,6 +124,7 @@ class Lab:
             last = event
         if self._worker.ready is not None:
             self.versions = self._worker.ready.versions
+        fold.cpu_wait = self._worker.cpu_wait
         assert last is not None
         return last
 
@@ -144,15 +145,19 @@ class Lab:
         if isinstance(loaded, Failed):
             fold.add(loaded)
             return trial_of(probe, [fold], (), time.monotonic() - started)
+        compiled = 0.0
         if probe.warm_up:
             fold = self._generate(probe, 1, loaded)
+            compiled = fold.compile_seconds
             if fold.seconds is None:
-                return trial_of(probe, [fold], loaded.remarks, time.monotonic() - started)
+                cost = time.monotonic() - started
+                return trial_of(probe, [fold], loaded.remarks, cost, compiled=compiled)
         samples = self._gate.samples(probe) if self._gate is not None else ()
         runs = [self._generate(probe, probe.steps, loaded, samples)]
         while _worth_repeating(probe, runs):
             runs.append(self._generate(probe, probe.steps, loaded))
-        trial = trial_of(probe, runs, loaded.remarks, time.monotonic() - started)
+        compiled += sum(run.compile_seconds for run in runs)
+        trial = trial_of(probe, runs, loaded.remarks, time.monotonic() - started, compiled=compiled)
         if self._gate is None or not samples:
             return trial
         return self._gate.judge(trial, runs[0].not_finite)
@@ -161,7 +166,7 @@ class Lab:
         """One run; its fold has no ``seconds`` if it did not finish."""
         fold = TraceFold(loaded.setup)
         command = Generate(request=self._request(probe, steps), samples=samples)
-        last = self._listen(command, Limits(total=probe.limit_seconds), fold)
+        last = self._listen(command, _limits(probe), fold)
         if isinstance(last, Failed) and last.outcome is not Outcome.REFUSED:
             self.close()
         return fold
@@ -175,6 +180,14 @@ class Lab:
             seed=self._bench.seed,
             batch=probe.batch,
         )
+
+
+def _limits(probe: Probe) -> Limits:
+    beaten, limit = probe.beaten_seconds, probe.limit_seconds
+    if beaten is None or (limit is not None and limit <= beaten):
+        return Limits(total=limit)
+    message = f"Broken off after {beaten:.0f} s, which is several times what the best settings so far take."
+    return Limits(total=beaten, message=message)
 
 
 def _worth_repeating(probe: Probe, runs: list[TraceFold]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from doctor.trace import Outcome, Phase, PhaseRecord, Trace
-from tuner.events import Event, Failed, Finished, Loaded, PhaseEnded, Stepped
+from tuner.events import CompileEnded, Event, Failed, Finished, Loaded, PhaseEnded, Stepped
 from tuner.quality import Quality
 from tuner.settings import Settings
 
@@ -21,6 +21,8 @@ class Purpose(StrEnum):
 
     BASELINE = "baseline"
     FASTEST = "fastest"
+    AGAIN = "again"
+    """Once more, where chance or another program may have decided."""
     CONFIRMATION = "confirmation"
     LARGEST = "largest"
 
@@ -40,6 +42,8 @@ class Probe:
     repeat_within: float = 0.0
     """Seconds in which a short run is repeated, at most MOST_RUNS times; the median run is the measured one."""
     limit_seconds: float | None = None
+    beaten_seconds: float | None = None
+    """A run that has taken so long cannot win any more and is broken off."""
     predicted: dict[str, float] | None = None
     """What was expected of it, for comparison: ``peak_bytes``."""
 
@@ -74,7 +78,12 @@ class Trial:
     failed_in: Phase | None = None
     message: str | None = None
     seconds: float | None = None
-    """Wall time that the trial cost, loading and warm-up included."""
+    """Wall time that the trial cost, loading, warm-up and compiling included."""
+    compile_seconds: float | None = None
+    """Of that, what compilers took; in no other figure. None if nothing was compiled."""
+    cpu_wait: float | None = None
+    """Time in which the run could have computed but other programs had the processor, as a share of the time that it
+    computed or could have. Near 0 where it was alone; None if not known (not Linux)."""
     quality: Quality | None = None
     """Its picture against the reference; None if no picture was kept."""
 
@@ -111,6 +120,10 @@ class TraceFold:
         """Where values appeared that are no numbers, if that was looked for."""
         self.remarks: tuple[str, ...] = ()
         """What turned out only while the pipeline ran."""
+        self.cpu_wait: float | None = None
+        """See ``Trial.cpu_wait``."""
+        self.compile_seconds = 0.0
+        """Time that compilers took, which is in none of the others."""
 
     def add(self, event: Event) -> None:
         """Take one event."""
@@ -121,6 +134,8 @@ class TraceFold:
             trace = replace(trace, phases=(*trace.phases, event.record()))
         elif isinstance(event, Stepped):
             trace = replace(trace, step_seconds=(*trace.step_seconds, event.seconds))
+        elif isinstance(event, CompileEnded):
+            self.compile_seconds += event.seconds
         elif isinstance(event, Finished):
             self.seconds = event.seconds
             self.not_finite = event.not_finite
@@ -147,8 +162,18 @@ def _spread(values: Sequence[float]) -> float | None:
     return (max(values) - min(values)) / statistics.median(values) if len(values) > 1 else None
 
 
-def trial_of(probe: Probe, runs: Sequence[TraceFold], remarks: tuple[str, ...], cost: float) -> Trial:
-    """The trial of a probe from the folded events of its measured runs, of which there is at least one."""
+def trial_of(
+    probe: Probe,
+    runs: Sequence[TraceFold],
+    remarks: tuple[str, ...],
+    cost: float,
+    *,
+    compiled: float = 0.0,
+) -> Trial:
+    """The trial of a probe from the folded events of its measured runs, of which there is at least one.
+
+    ``cost`` and ``compiled``: seconds that all of it took, and those of them that compilers took.
+    """
     fold = median_run(runs)
     trace = fold.trace
     totals = tuple(run.seconds for run in runs if run.seconds is not None)
@@ -179,4 +204,6 @@ def trial_of(probe: Probe, runs: Sequence[TraceFold], remarks: tuple[str, ...], 
         failed_in=trace.failed_in,
         message=trace.message,
         seconds=cost,
+        compile_seconds=compiled or None,
+        cpu_wait=fold.cpu_wait,
     )

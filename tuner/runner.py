@@ -25,8 +25,11 @@ import psutil
 
 from doctor.sizes import gib
 from doctor.trace import Outcome, Phase
+from tuner.cpu_queue import CpuQueue
 from tuner.events import (
     Command,
+    CompileEnded,
+    CompileStarted,
     Event,
     Failed,
     Finished,
@@ -66,7 +69,12 @@ class Limits:
     """When to stop waiting for a command, in seconds."""
 
     total: float | None = None
-    """Longest time that it may take; beyond it the outcome is TOO_SLOW."""
+    """Longest time that it may take, compiling not counted; beyond it the outcome is TOO_SLOW."""
+    compiling: float = 900.0
+    """Longest time that one compilation may take; beyond it the outcome is TOO_SLOW. Compilers that never end are known
+    (one core, many gibibytes); the U-Net of SD 1.5 takes OpenVINO a minute on two cores."""
+    message: str = ""
+    """What to say then, if not the usual sentence."""
     stall: float = 120.0
     """Longest time without any CPU use of the worker and without a step; beyond it the outcome is HUNG."""
 
@@ -102,8 +110,11 @@ class Worker:
         self._reader.start()
         self._process = started.result()
         self._guard = guard(self.abandon)
+        self._queue = CpuQueue(self._process.pid)
         self.ready: Ready | None = None
         self.usable = True
+        self.cpu_wait: float | None = None
+        """Of the command that ended last: see ``Trial.cpu_wait``."""
 
     @property
     def pid(self) -> int:
@@ -174,6 +185,7 @@ class Worker:
                 self.usable = False
                 return
             self.ready = first
+        self._queue.mark()
         self.send(command)
         for event in self._until_end(limits):
             if isinstance(event, Failed) and event.outcome not in (Outcome.REFUSED, Outcome.INTERRUPTED):
@@ -192,6 +204,8 @@ class Worker:
                 yield self._epitaph(watch.phase)
                 return
             failure = watch.see(event)
+            if failure is not None or isinstance(event, Finished):
+                self.cpu_wait = self._queue.share()
             if failure is not None:
                 self.kill()
                 yield failure
@@ -288,6 +302,8 @@ class _Watch:
         self._limits = limits
         self._started = self._moved = time.monotonic()
         self._cpu_seconds = 0.0
+        self._compiled = 0.0
+        self._compiling: tuple[str, float] | None = None
         self.phase: Phase | None = None
         with contextlib.suppress(psutil.Error):
             self._process = psutil.Process(pid)
@@ -297,19 +313,33 @@ class _Watch:
         now = time.monotonic()
         if isinstance(event, PhaseStarted):
             self.phase = event.phase
+        if isinstance(event, CompileStarted):
+            self._compiling = event.what, now
+        elif isinstance(event, CompileEnded) and self._compiling is not None:
+            self._compiled += now - self._compiling[1]
+            self._compiling = None
         # A pulse proves that the process lives, not that its work goes on; the CPU clock tells that.
         if not isinstance(event, Pulse) or self._has_computed():
             self._moved = now
         if isinstance(event, Finished | Loaded | Failed):
             return None
-        elapsed, idle = now - self._started, now - self._moved
+        if self._compiling is not None:
+            # The compiler may be a process of its own, which the worker's CPU clock does not show.
+            return self._compiles_too_long(*self._compiling, now)
+        elapsed, idle = now - self._started - self._compiled, now - self._moved
         if self._limits.total is not None and elapsed > self._limits.total:
-            message = f"Not finished after the limit of {self._limits.total:.0f} s."
+            message = self._limits.message or f"Not finished after the limit of {self._limits.total:.0f} s."
             return Failed(outcome=Outcome.TOO_SLOW, message=message, phase=self.phase)
         if idle > self._limits.stall:
             message = f"The worker has done nothing for {idle:.0f} s."
             return Failed(outcome=Outcome.HUNG, message=message, phase=self.phase)
         return None
+
+    def _compiles_too_long(self, what: str, since: float, now: float) -> Failed | None:
+        if now - since <= self._limits.compiling:
+            return None
+        message = f"Compiling {what} was not done after {self._limits.compiling:.0f} s."
+        return Failed(outcome=Outcome.TOO_SLOW, message=message, phase=self.phase)
 
     def _has_computed(self) -> bool:
         try:

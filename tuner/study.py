@@ -73,7 +73,7 @@ def next_probe(goal: Goal, trials: Sequence[Trial], forecast: Forecast = no_fore
     probe = fastest.next_probe(goal, trials, forecast)
     if probe is not None or goal.objective is Objective.MEMORY:
         return probe
-    settings = _settings(goal, trials, forecast)
+    settings = _settings(goal, trials)
     axes = list(goal.axes())
     starts = {axis.name: _start(goal, axis) for axis in axes}
     for rung in rungs(settings, goal.target):
@@ -91,8 +91,8 @@ def next_probe(goal: Goal, trials: Sequence[Trial], forecast: Forecast = no_fore
     return None
 
 
-def _settings(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> Settings:
-    winner = fastest.best(goal, trials, forecast)
+def _settings(goal: Goal, trials: Sequence[Trial]) -> Settings:
+    winner = fastest.best(goal, trials)
     return winner.settings if winner is not None else goal.first_guess
 
 
@@ -109,7 +109,7 @@ def conclude(goal: Goal, trials: Sequence[Trial], forecast: Forecast = no_foreca
         goal=goal,
         trials=tuple(trials),
         baseline=fastest.baseline(goal, trials),
-        best=fastest.best(goal, trials, forecast),
+        best=fastest.best(goal, trials),
         ladder=first,
         others=tuple(item for edges in rest for item in edges),
         skipped=fastest.skipped(goal, trials, forecast),
@@ -124,7 +124,7 @@ def _edges(goal: Goal, axis: Axis, trials: Sequence[Trial], forecast: Forecast) 
             edge=largest.edge(goal, rung.settings, trials, axis, forecast),
             axis=axis.name,
         )
-        for rung in rungs(_settings(goal, trials, forecast), goal.target)
+        for rung in rungs(_settings(goal, trials), goal.target)
         if any(
             trial.settings == rung.settings and axis.position(extent_of(trial)) is not None
             for trial in trials

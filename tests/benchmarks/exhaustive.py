@@ -20,7 +20,8 @@ from tuner.knobs import KNOBS, default_settings, is_lossless, refusals
 from tuner.lab import Bench, Lab
 from tuner.probe import Trial
 from tuner.settings import Settings
-from tuner.strategy.fastest import NOISE, probe_at
+from tuner.strategy.comparing import NOISE
+from tuner.strategy.fastest import probe_at
 from tuner.strategy.goal import Goal
 from tuner.study import Study
 from tuner.target import Target, choose_target

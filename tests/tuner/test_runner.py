@@ -109,6 +109,25 @@ def test_too_slow_and_hung_are_told_apart(monkeypatch):
     assert is_gone(worker.pid)
 
 
+def test_compiling_is_no_part_of_a_run_and_has_a_limit_of_its_own(monkeypatch):
+    monkeypatch.setenv("FAKE_WORKER", "compiles")
+    with lab() as here:
+        trial = here.run(probe(limit_seconds=0.4, warm_up=True))
+    assert trial.outcome is Outcome.FINISHED
+    assert trial.seconds_per_image == pytest.approx(0.03)
+    assert trial.compile_seconds == pytest.approx(1.0)
+    assert trial.seconds > 1.0
+    monkeypatch.setenv("FAKE_WORKER", "compiles_for_ever")
+    worker = FAKE()
+    try:
+        list(worker.run(LOAD, Limits()))
+        last = list(worker.run(Generate(request=REQUEST), Limits(total=0.2, compiling=1.0)))[-1]
+    finally:
+        worker.close()
+    assert (last.outcome, last.phase) == (Outcome.TOO_SLOW, Phase.DENOISE)
+    assert last.message == "Compiling the denoiser was not done after 1 s."
+
+
 def test_a_refused_load_is_no_crash(monkeypatch):
     monkeypatch.setenv("FAKE_WORKER", "refuses")
     with lab() as here:

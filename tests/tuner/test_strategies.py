@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulated import Machine, goal
+from simulated import CPU, Machine, goal
 
 from doctor.sizes import GIB, MIB
 from doctor.trace import Outcome
@@ -130,6 +130,80 @@ def test_a_disturbance_while_the_default_is_measured_gives_no_false_speedup():
     assert disturbed.trials[0].seconds_per_image > 3 * calm.trials[0].seconds_per_image
     assert disturbed.speedup == pytest.approx(calm.speedup)
     assert disturbed.best.settings == calm.best.settings
+
+
+@dataclass
+class Told(Machine):
+    """A machine that says what its pipeline became and how long each run waited for the processor."""
+
+    disturbed: frozenset[int] = frozenset()
+    """Numbers of the runs during which another program had three quarters of the processor."""
+
+    def run(self, probe):
+        trial = super().run(replace(probe, limit_seconds=None))
+        in_force = probe.settings.but(threads=probe.settings.threads or 4)
+        trial = replace(trial, setup={"settings": in_force.text()}, cpu_wait=0.0)
+        if trial.finished and self.runs in self.disturbed:
+            trial = replace(trial, seconds_per_image=trial.seconds_per_image * 4, cpu_wait=0.75)
+        limits = [limit for limit in (probe.beaten_seconds, probe.limit_seconds) if limit is not None]
+        if trial.finished and limits and trial.seconds_per_image > min(limits):
+            too_slow = {"outcome": Outcome.TOO_SLOW, "seconds_per_image": None, "seconds_per_step": None}
+            trial = replace(trial, **too_slow)
+        return trial
+
+
+@pytest.mark.parametrize("pace", [0.2, 200.0])
+@pytest.mark.parametrize("run", range(1, 12))
+def test_whichever_run_is_disturbed_the_winner_is_the_same(run, pace):
+    """Also where the disturbed run was so slow that it was broken off."""
+    bounds = goal(run_limit=1e9, max_size=256)
+    calm = Study(goal=bounds, runner=Told(seconds_per_megapixel=pace)).run()
+    found = Study(goal=bounds, runner=Told(seconds_per_megapixel=pace, disturbed=frozenset({run}))).run()
+    assert (
+        found.best.settings == calm.best.settings == Settings(precision="bf16", memory_format="channels_last")
+    )
+    assert found.best.seconds_per_image == pytest.approx(calm.best.seconds_per_image)
+
+
+def test_settings_that_change_nothing_do_not_win_by_luck():
+    """Four threads are what this machine computes with anyway; here each of their runs is lucky."""
+
+    class Lucky(Told):
+        def seconds_per_step(self, probe):
+            return super().seconds_per_step(probe) * (0.5 if probe.settings.threads == 4 else 1.0)
+
+    bounds = goal(target=replace(CPU, default_threads=8))
+    result = Study(goal=bounds, runner=Lucky()).run()
+    assert any(trial.settings.threads == 4 for trial in result.trials)
+    assert result.best.settings.threads is None
+
+
+def test_a_close_win_is_measured_again_before_it_counts():
+    class Unlucky(Machine):
+        """What was measured first had bad luck, undisturbed as far as anybody can tell; the format changes nothing."""
+
+        def seconds_per_step(self, probe):
+            plain = replace(probe, settings=probe.settings.but(memory_format="contiguous"))
+            first = probe.settings.memory_format == "contiguous" and probe.purpose is Purpose.FASTEST
+            return super().seconds_per_step(plain) * (1.07 if first else 1.0)
+
+    result = Study(goal=goal(max_size=256), runner=Unlucky(seconds_per_megapixel=20.0)).run()
+    assert any(trial.purpose is Purpose.AGAIN for trial in result.trials)
+    assert result.best.settings.memory_format == "contiguous"
+
+
+def test_a_candidate_that_is_hopelessly_slow_is_broken_off():
+    """As bf16 is on a processor that does not multiply it: half an hour a picture."""
+
+    class SixteenBitsAreSlow(Told):
+        def seconds_per_step(self, probe):
+            return super().seconds_per_step(probe) * (450.0 if probe.settings.precision == "bf16" else 1.0)
+
+    result = Study(goal=goal(max_size=256), runner=SixteenBitsAreSlow(seconds_per_megapixel=10.0)).run()
+    first = next(trial for trial in result.trials if trial.settings.precision == "bf16")
+    assert first.outcome is Outcome.TOO_SLOW
+    assert result.best.settings.precision == "fp32"
+    assert sum(trial.settings.precision == "bf16" for trial in result.trials) == 1
 
 
 def test_a_lossy_setting_is_measured_but_does_not_win():

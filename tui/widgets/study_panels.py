@@ -47,6 +47,8 @@ class NowLine(OfStudy):
             return Content("choosing the next run ..." if view.goal_text else "loading the model ...")
         text = f"trial {len(view.trials) + 1}: {probe.settings.text()} at {_size(probe)}"
         doing = DOING[view.phase] if view.phase is not None else "getting ready"
+        if view.compiling:
+            doing = f"compiling {view.compiling} for this size"
         bar = _bar(view.step, view.steps, 12) if view.steps else ""
         return Content.assemble((text, "bold"), f"  {doing}  ", (bar, "$text-accent"))
 

@@ -63,6 +63,8 @@ def status(view: View) -> str:
         return ENDED[view.outcome] if view.over or not view.stopping else "stopping"
     if view.stopping:
         return "stopping after this step" if view.phase is Phase.DENOISE else "stopping"
+    if view.compiling:
+        return f"compiling {view.compiling}"
     if view.phase is not None:
         return DOING[view.phase]
     return "starting the worker" if view.pid is None else "waiting for the worker"

@@ -47,6 +47,9 @@ def _apply(pipe: Any, value: Value, _device: str) -> str | None:
         return None
     if value != "inductor":
         return None
+    from tuner.worker.compiling import follow_dynamo
+
+    follow_dynamo()
     denoiser = denoiser_of(pipe)
     if getattr(denoiser, "_repeated_blocks", None):
         # One program for the block that repeats instead of one for all of them: minutes less to compile.

@@ -5,8 +5,7 @@ Better is what the goal's objective says: less time per picture, or a lower peak
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -14,17 +13,16 @@ from doctor.trace import Outcome
 from tuner.knobs import KNOBS, is_lossless, refusals
 from tuner.probe import Probe, Purpose, Trial, find
 from tuner.settings import Settings
+from tuner.strategy.comparing import better, to_measure_again
 from tuner.strategy.goal import Forecast, Goal, Objective, no_forecast
 
-NOISE = 0.03
-"""Two candidates closer than this share count as equal, and the one measured earlier (the simpler) stays.
-
-Warm repeats of one setting differ by 1-3 % on an otherwise idle two-core machine; a trial's own spread
-is used where it is larger.
-"""
 _REPEAT_SECONDS = 3.0
 """Time for repeats of a short run: a tenth of a second says little about the next one."""
-_MORE_NOISE_THAN_THIS_IS_AN_OUTLIER = 0.10
+_BEATEN = 3.0
+"""A candidate's run is broken off when it has taken this many times what the best so far takes: it cannot win any more.
+bf16 on a processor without it is 150 times as slow as fp32; half an hour would tell no more than half a minute."""
+_LEAST_PATIENCE = 15.0
+"""Seconds that a candidate's run gets in any case: a first run touches its memory for the first time."""
 _HOPELESS = 1.15
 """A forecast this many times the budget is not run: predictions of peaks are off by a few percent (docs/plan.md)."""
 
@@ -39,17 +37,17 @@ class Skipped:
 
 def next_probe(goal: Goal, trials: Sequence[Trial], forecast: Forecast = no_forecast) -> Probe | None:
     """The next setting to measure at the goal's size, or None when every knob was tried and the winner confirmed."""
-    probes = chain(_runnable(goal, trials, forecast), _confirmation(goal, trials, forecast))
+    probes = chain(_runnable(goal, trials, forecast), _confirmation(goal, trials))
     return next((probe for probe in probes if find(trials, probe) is None), None)
 
 
-def best(goal: Goal, trials: Sequence[Trial], forecast: Forecast = no_forecast) -> Trial | None:
+def best(goal: Goal, trials: Sequence[Trial]) -> Trial | None:
     """The best finished trial so far; the simpler one of equals; None if nothing finished."""
     winner: Trial | None = None
-    for settings in _contenders(goal, trials, forecast):
+    for settings in _contenders(goal, trials):
         trial = _quickest(goal, trials, settings)
         if trial is not None and _may_win(goal, settings, winner):
-            winner = _better(goal, winner, trial)
+            winner = better(goal, winner, trial)
     return winner
 
 
@@ -91,30 +89,28 @@ def baseline(goal: Goal, trials: Sequence[Trial]) -> Trial | None:
     return finished or find(trials, probe_at(goal, goal.baseline, Purpose.BASELINE))
 
 
-def _contenders(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> tuple[Settings, ...]:
+def _contenders(goal: Goal, trials: Sequence[Trial]) -> tuple[Settings, ...]:
     """The settings between which the end is decided, the simplest first."""
-    winner: Trial | None = None
-    for probe in _runnable(goal, trials, forecast):
-        trial = find(trials, probe)
-        if trial is None:
+    search = _search(goal, trials)
+    while True:
+        try:
+            next(search)
+        except StopIteration as end:
+            winner: Trial | None = end.value
             break
-        if _may_win(goal, probe.settings, winner):
-            winner = _better(goal, winner, trial)
-    if winner is None:
+    if winner is None or not winner.finished or not _may_win(goal, winner.settings, None):
         return ()
     contenders = dict.fromkeys((goal.baseline, goal.first_guess, winner.settings))
     return tuple(settings for settings in contenders if goal.admits(settings))
 
 
-def _confirmation(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> Iterator[Probe]:
+def _confirmation(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
     """Measure the contenders a second time: another program may have been busy during the first.
 
     Being disturbed can only slow a run down, so the quicker of two is nearer to the truth.
     """
     contenders = [
-        settings
-        for settings in _contenders(goal, trials, forecast)
-        if _quickest(goal, trials, settings) is not None
+        settings for settings in _contenders(goal, trials) if _quickest(goal, trials, settings) is not None
     ]
     # A peak of memory is the same every time.
     if len(contenders) > 1 and goal.objective is Objective.SPEED:
@@ -122,16 +118,25 @@ def _confirmation(goal: Goal, trials: Sequence[Trial], forecast: Forecast) -> It
             yield probe_at(goal, settings, Purpose.CONFIRMATION)
 
 
-def _quickest(goal: Goal, trials: Sequence[Trial], settings: Settings) -> Trial | None:
+_OF_THE_SEARCH = (Purpose.BASELINE, Purpose.FASTEST, Purpose.AGAIN)
+
+
+def _quickest(
+    goal: Goal,
+    trials: Sequence[Trial],
+    settings: Settings,
+    purposes: Sequence[Purpose] = (*_OF_THE_SEARCH, Purpose.CONFIRMATION),
+) -> Trial | None:
     """The quickest finished trial of these settings at the goal's size, whatever it was run for."""
-    purposes = (Purpose.BASELINE, Purpose.FASTEST, Purpose.CONFIRMATION)
     found = [find(trials, probe_at(goal, settings, purpose)) for purpose in purposes]
     finished = [trial for trial in found if trial is not None and trial.seconds_per_image is not None]
     return min(finished, key=lambda trial: trial.seconds_per_image or 0.0, default=None)
 
 
-def probe_at(goal: Goal, settings: Settings, purpose: Purpose = Purpose.FASTEST) -> Probe:
-    """A warm run at the goal's size, repeated where it is short."""
+def probe_at(
+    goal: Goal, settings: Settings, purpose: Purpose = Purpose.FASTEST, beat: Trial | None = None
+) -> Probe:
+    """A warm run at the goal's size, repeated where it is short; ``beat``: what it has to be faster than."""
     return Probe(
         purpose=purpose,
         settings=settings,
@@ -142,30 +147,40 @@ def probe_at(goal: Goal, settings: Settings, purpose: Purpose = Purpose.FASTEST)
         warm_up=True,
         repeat_within=_REPEAT_SECONDS,
         limit_seconds=goal.run_limit,
+        beaten_seconds=_beaten_after(goal, settings, beat),
     )
 
 
-def _search(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
-    """Every probe that this search makes, in order, as far as the trials so far decide it."""
+def _beaten_after(goal: Goal, settings: Settings, beat: Trial | None) -> float | None:
+    if beat is None or beat.seconds_per_image is None or goal.objective is not Objective.SPEED:
+        return None
+    if settings.offload != beat.settings.offload:
+        return None  # by how much slower it is belongs to the answer
+    return max(_LEAST_PATIENCE, _BEATEN * beat.seconds_per_image * goal.batch)
+
+
+_Search = Generator[Probe, None, Trial | None]
+"""Yields probes in order, as far as the trials so far decide it; returns the winner among the trials there are."""
+
+
+def _search(goal: Goal, trials: Sequence[Trial]) -> _Search:
+    """Every probe that this search makes."""
     yield probe_at(goal, goal.baseline, Purpose.BASELINE)
     winner = find(trials, probe_at(goal, goal.baseline, Purpose.BASELINE))
     if not goal.admits(goal.baseline):
         winner = None  # it is what the others' pictures and times are compared with, and no more
     settings = goal.first_guess
     if settings != goal.baseline:
-        yield probe_at(goal, settings)
+        winner = yield from _against(goal, trials, winner, settings)
         first = find(trials, probe_at(goal, settings))
-        winner = _better(goal, winner, first)
         if first is not None and first.outcome is Outcome.REJECTED:
             # Before anything else is tried on it: 16 bits that spoil the picture may do so in one component only.
             for candidate in _mended(goal, settings):
-                yield probe_at(goal, candidate)
-                winner = _better(goal, winner, find(trials, probe_at(goal, candidate)))
+                winner = yield from _against(goal, trials, winner, candidate)
     if winner is None or not winner.finished:
-        yield from _frugal(goal, settings)
-        return
+        return (yield from _frugal(goal, trials, settings))
     if goal.objective is Objective.SIZE:
-        return
+        return winner
     seen = {goal.baseline, goal.first_guess}
     for knob in KNOBS:
         if knob.only_lossy and not goal.lossy:
@@ -177,12 +192,25 @@ def _search(goal: Goal, trials: Sequence[Trial]) -> Iterator[Probe]:
             if candidate in seen or not goal.admits(candidate) or refusals(candidate, goal.target):
                 continue
             seen.add(candidate)
-            probe = probe_at(goal, candidate)
-            yield probe
-            trial = find(trials, probe)
             # A lossy knob is measured for the table; unless asked to, it may not win by changing the picture.
             if knob.lossless or goal.lossy:
-                winner = _better(goal, winner, trial) or winner
+                winner = (yield from _against(goal, trials, winner, candidate)) or winner
+            else:
+                yield probe_at(goal, candidate, beat=winner)
+    return winner
+
+
+def _against(goal: Goal, trials: Sequence[Trial], winner: Trial | None, candidate: Settings) -> _Search:
+    """The candidate's run, and where chance or another program may have decided, both once more."""
+    yield probe_at(goal, candidate, beat=winner)
+    trial = find(trials, probe_at(goal, candidate))
+    unsettled = to_measure_again(goal, winner, trial)
+    for settings in unsettled:
+        yield probe_at(goal, settings, Purpose.AGAIN, beat=winner)
+    if unsettled and winner is not None:
+        trial = _quickest(goal, trials, candidate, _OF_THE_SEARCH) or trial
+        winner = _quickest(goal, trials, winner.settings, _OF_THE_SEARCH) or winner
+    return better(goal, winner, trial)
 
 
 def _mended(goal: Goal, settings: Settings) -> Iterator[Settings]:
@@ -194,8 +222,9 @@ def _mended(goal: Goal, settings: Settings) -> Iterator[Settings]:
                 yield candidate
 
 
-def _frugal(goal: Goal, settings: Settings) -> Iterator[Probe]:
+def _frugal(goal: Goal, trials: Sequence[Trial], settings: Settings) -> _Search:
     """Nothing fits as it is: step down until something does."""
+    winner: Trial | None = None
     for changes in (
         {"vae_slicing": "on", "vae_tiling": "on"},
         {"offload": "model"},
@@ -204,30 +233,5 @@ def _frugal(goal: Goal, settings: Settings) -> Iterator[Probe]:
         settings = settings.but(**changes)
         if not refusals(settings, goal.target):
             yield probe_at(goal, settings)
-
-
-def _better(goal: Goal, winner: Trial | None, other: Trial | None) -> Trial | None:
-    """The better of two trials by the goal's objective; within the noise the first one."""
-    if other is None or (cost := _cost(goal, other)) is None:
-        return winner
-    if winner is None or (best_cost := _cost(goal, winner)) is None:
-        return other
-    noise = NOISE
-    if goal.objective is Objective.SPEED:
-        noise = max(NOISE, *(_noise(trial) for trial in (winner, other)))
-    return other if cost < best_cost * (1 - noise) else winner
-
-
-def _cost(goal: Goal, trial: Trial) -> float | None:
-    """What the objective wants little of; None if the trial did not finish."""
-    if goal.objective is Objective.MEMORY:
-        return None if trial.peak_bytes is None else float(trial.peak_bytes)
-    return trial.seconds_per_image
-
-
-def _noise(trial: Trial) -> float:
-    """A trial's spread as an uncertainty of its time, bounded: one late run or step is an outlier."""
-    if trial.spread is None:
-        return 0.0
-    count = len(trial.runs_seconds) if len(trial.runs_seconds) > 1 else len(trial.step_seconds)
-    return min(trial.spread / math.sqrt(max(1, count)), _MORE_NOISE_THAN_THIS_IS_AN_OUTLIER)
+            winner = better(goal, winner, find(trials, probe_at(goal, settings)))
+    return winner

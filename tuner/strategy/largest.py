@@ -196,7 +196,9 @@ class _Known:
         ]
         mine.sort(key=lambda item: item[0])
         finished = [item for item in mine if item[1].finished]
-        failed = [item for item in mine if not item[1].finished]
+        worked = {position for position, _ in finished}
+        # A run that was disturbed and broken off says nothing where another one finished.
+        failed = [item for item in mine if not item[1].finished and item[0] not in worked]
         self.finished = [trial for _, trial in finished]
         self.low = finished[-1][0] if finished else 0
         self.works = self.finished[-1] if finished else None

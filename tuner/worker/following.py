@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from doctor.trace import Phase
 from tuner.replacing import replace_attribute
+from tuner.worker.compiling import drawing_clock
 
 
 class Report(Protocol):
@@ -65,7 +65,7 @@ class Following:
         if self._report.phase is Phase.ENCODE:
             self._report.end()
             self._report.begin(Phase.DENOISE)
-            self._last = time.perf_counter()
+            self._last = drawing_clock()
 
     def _decoding(self) -> None:
         if self._report.phase is Phase.DENOISE:
@@ -82,7 +82,7 @@ class Following:
     def step_ended(self, pipe: Any, _index: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
         """diffusers' ``callback_on_step_end``."""
         self._report.synchronise()
-        now = time.perf_counter()
+        now = drawing_clock()
         self._done += 1
         # Some schedulers take a step more than they were asked for (PNDM); theirs is the true count.
         self._report.stepped(self._done, len(pipe.scheduler.timesteps), now - self._last)

@@ -7,7 +7,6 @@ cannot be converted goes on in PyTorch, and ``remarks`` says why.
 from __future__ import annotations
 
 import gc
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from torch.utils import _pytree as pytree
 
 from tuner.failures import is_out_of_memory_text
 from tuner.knobs.knob import denoiser_of
+from tuner.worker.compiling import compiling
 from tuner.worker.openvino_cache import ProgramCache, digest_of_weights
 
 MOST_PROGRAMS = 16
@@ -68,8 +68,6 @@ class Compiled:
     programs: dict[Any, Program] = field(default_factory=dict)
     failure: str | None = None
     """Why PyTorch computes this module after all."""
-    seconds: float = 0.0
-    """Wall time that went into compiling."""
     seen: set[Any] = field(default_factory=set)
     """The shapes so far, those included whose program was given up."""
 
@@ -107,7 +105,6 @@ class Compiled:
     def _make(self, leaves: list[Any], spec: Any, tensors: list[torch.Tensor], shapes: str) -> Program:
         if len(self.seen) > MOST_PROGRAMS:
             raise TooManyShapes(f"it was called with more than {MOST_PROGRAMS} different shapes")
-        started = time.perf_counter()
         dtype = next(self.module.parameters()).dtype
         config = {
             "INFERENCE_PRECISION_HINT": _HINTS[dtype],
@@ -117,15 +114,15 @@ class Compiled:
         }
         key = None
         if self.cache is not None:
-            key = self.cache.key(_described(self.module), shapes, config, digest_of_weights(self.module))
-            kept = self.cache.load(key, config)
+            with compiling(f"the {self.name}", from_disk=True):
+                key = self.cache.key(_described(self.module), shapes, config, digest_of_weights(self.module))
+                kept = self.cache.load(key, config)
             if kept is not None:
-                self.seconds += time.perf_counter() - started
                 return Program(kept.compiled.create_infer_request(), kept.out_spec, kept.out_types)
-        compiled, out_spec, out_types = convert(self.module, self.original, leaves, spec, tensors, config)
-        if self.cache is not None and key is not None:
-            self.cache.save(key, compiled, out_spec, out_types)
-        self.seconds += time.perf_counter() - started
+        with compiling(f"the {self.name}"):
+            compiled, out_spec, out_types = convert(self.module, self.original, leaves, spec, tensors, config)
+            if self.cache is not None and key is not None:
+                self.cache.save(key, compiled, out_spec, out_types)
         return Program(compiled.create_infer_request(), out_spec, out_types)
 
 

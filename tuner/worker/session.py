@@ -12,7 +12,19 @@ from typing import Any
 
 from doctor.trace import Phase
 from tuner.architecture import architecture_of
-from tuner.events import Apply, Finished, Generate, Load, Loaded, PhaseEnded, PhaseStarted, Pulse, Stepped
+from tuner.events import (
+    Apply,
+    CompileEnded,
+    CompileStarted,
+    Finished,
+    Generate,
+    Load,
+    Loaded,
+    PhaseEnded,
+    PhaseStarted,
+    Pulse,
+    Stepped,
+)
 from tuner.knobs import apply_in_place, apply_settings, late_remarks, read_setup
 from tuner.models import Recommended, recommended, resolve, weights_bytes
 from tuner.settings import Request, Settings
@@ -20,6 +32,7 @@ from tuner.worker.allocator import give_back_holes, map_blocks_for, weights_in_t
 from tuner.worker.budget import bare_data, set_budget
 from tuner.worker.channel import Channel
 from tuner.worker.collecting import without_collecting
+from tuner.worker.compiling import compiled_seconds, drawing_clock, listen
 from tuner.worker.following import Following
 from tuner.worker.meter import Meter, meter_for
 from tuner.worker.picture import save_png
@@ -51,6 +64,12 @@ class Session:
         self._recommended = Recommended()
         self.phase: Phase | None = None
         self._working = threading.Event()
+        listen(
+            lambda what, from_disk: channel.send(CompileStarted(what=what, from_disk=from_disk)),
+            lambda what, seconds, from_disk: channel.send(
+                CompileEnded(what=what, seconds=seconds, from_disk=from_disk)
+            ),
+        )
         threading.Thread(target=self._beat, name="pulse", daemon=True).start()
 
     # ------------------------------------------------------------------ loading
@@ -132,13 +151,13 @@ class Session:
         request = command.request
         self._check(request)
         self._channel.interrupted.clear()
-        started = time.perf_counter()
+        started, compiled = drawing_clock(), compiled_seconds()
         with self._pulse():
             images, not_finite = self._run(command, look_for_nan=bool(command.samples))
-        seconds = time.perf_counter() - started
+        seconds, compiled = drawing_clock() - started, compiled_seconds() - compiled
         if command.outputs:
             with self._phase(Phase.SAVE):
-                self._save(images, command, seconds)
+                self._save(images, command, seconds, compiled)
         for image, path in zip(images, command.samples, strict=False):
             with suppress(OSError):
                 image.save(path, format="PNG", compress_level=1)
@@ -206,7 +225,7 @@ class Session:
         """What was asked for, else what the model's makers recommend; None leaves the pipeline's own default."""
         return self._recommended.guidance if request.guidance is None else request.guidance
 
-    def _save(self, images: list[Any], command: Generate, seconds: float) -> None:
+    def _save(self, images: list[Any], command: Generate, seconds: float, compiled: float) -> None:
         request = command.request
         for number, (image, path) in enumerate(zip(images, command.outputs, strict=True)):
             record = {
@@ -224,6 +243,7 @@ class Session:
                 "device": self._device,
                 "batch": request.batch,
                 "seconds": round(seconds, 3),
+                **({"compile_seconds": round(compiled, 3)} if compiled else {}),
                 "phases": {record.phase.value: round(record.seconds, 3) for record in self._records},
             }
             save_png(image, Path(path), request.prompt, record)
@@ -245,7 +265,7 @@ class Session:
             give_back_holes()
         self._meter.reset_peak()
         self.phase = phase
-        self._since = time.perf_counter()
+        self._since = drawing_clock()
         self._channel.send(PhaseStarted(phase=phase))
 
     def end(self) -> None:
@@ -256,7 +276,7 @@ class Session:
         allocated, reserved = self._meter.peak()
         record = PhaseEnded(
             phase=self.phase,
-            seconds=time.perf_counter() - self._since,
+            seconds=drawing_clock() - self._since,
             peak_allocated=allocated,
             peak_reserved=reserved,
         )
