@@ -102,7 +102,7 @@ def generate(
     on_ready: Callable[[int], None] = lambda pid: None,
     at_denoise: Callable[[], list[subprocess.Popen]] = list,
 ) -> Seen:
-    """One generation, stopped after ``seconds`` of steps; ``at_denoise`` starts the neighbours then."""
+    """One generation, stopped after ``seconds`` of steps (0: to its end); ``at_denoise`` starts the neighbours then."""
     load = Load(model=model, settings=settings or Settings(precision="bf16"), device="cpu")
     generation = Generation(
         load,
@@ -123,18 +123,18 @@ def generate(
                 companions = Companions(at_denoise())
                 stack.callback(companions.end)
                 begun = time.monotonic()
-            if begun is not None and time.monotonic() - begun > seconds:
+            if begun is not None and seconds and time.monotonic() - begun > seconds:
                 generation.interrupt()
                 begun = None
     return Seen(watch.samples, strangers(watch.samples, companions.used))
 
 
-def rest(seconds: float = 4.0) -> Seen:
+def rest(seconds: float = 4.0, model: str = "builtin:tiny", precision: str = "bf16") -> Seen:
     """A worker that has loaded its model and has nothing to do."""
     worker = Worker()
     try:
-        command = Load(model="builtin:tiny", settings=Settings(precision="bf16"), device="cpu")
-        for _ in worker.run(command, Limits()):
+        command = Load(model=model, settings=Settings(precision=precision), device="cpu")
+        for _ in worker.run(command, Limits(stall=600.0)):
             pass
         return sampled(worker.pid, seconds)
     finally:

@@ -7,6 +7,7 @@ from typing import Any
 
 import psutil
 
+from doctor.telemetry.memory import read_memory
 from doctor.telemetry.rates import Rates, percent
 from doctor.telemetry.reading import attempt, text_of
 from doctor.telemetry.sample import DiskSample, NetworkSample, Pressure
@@ -25,17 +26,18 @@ class HostReader:
     def read(self) -> dict[str, Any]:
         """The fields of ``Sample`` that describe the host."""
         at = time.monotonic()
-        memory = attempt(psutil.virtual_memory)
-        swap = attempt(psutil.swap_memory)
+        memory = read_memory()
         return {
             **self._cpu(),
-            "memory_total": None if memory is None else memory.total,
-            "memory_available": None if memory is None else memory.available,
-            "memory_used": None if memory is None else memory.total - memory.available,
-            "swap_total": None if swap is None else swap.total,
-            "swap_used": None if swap is None else swap.used,
-            "swap_in": self._rates.per_second("sin", at, None if swap is None else swap.sin),
-            "swap_out": self._rates.per_second("sout", at, None if swap is None else swap.sout),
+            "memory_total": memory.total,
+            "memory_available": memory.available,
+            "memory_used": None
+            if memory.total is None or memory.available is None
+            else memory.total - memory.available,
+            "swap_total": memory.swap_total,
+            "swap_used": memory.swap_used,
+            "swap_in": self._rates.per_second("sin", at, memory.swapped_in),
+            "swap_out": self._rates.per_second("sout", at, memory.swapped_out),
             "pressure": self._pressure(at),
             "disks": self._disks(at),
             "networks": self._networks(at),

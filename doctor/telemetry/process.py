@@ -7,9 +7,10 @@ psutil gives what it has and the rest stays unknown.
 from __future__ import annotations
 
 import os
+import re
+import sys
 import time
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psutil
@@ -18,68 +19,83 @@ from doctor.telemetry.quota import QuotaReader
 from doctor.telemetry.rates import Rates
 from doctor.telemetry.reading import attempt, text_of
 from doctor.telemetry.sample import ProcessSample, ThreadSample
+from doctor.telemetry.threads import ThreadReader, wanted
 
 BUSY = 5.0
 """Percent of the time that a thread must have run or waited to run to count as busy."""
 
 _MOST_THREADS = 64
-_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _IDENTITY_SECONDS = 3.0
 """How often niceness, affinity, control group and the like are looked at again; they hardly ever change."""
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_ENDED = ("Z", "X")
+_STORAGE = re.compile(r"^(read_bytes|write_bytes): (\d+)$", re.MULTILINE)
+_SWAPPED = re.compile(r"^VmSwap:\s+(\d+) kB$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counts:
+    """One process at one moment."""
+
+    started: float
+    """A figure that, with its number, names it for good."""
+    cpu_seconds: float | None
+    resident: int | None
+    major_faults: int | None = None
 
 
 class ProcessReader:
     """Reads one process; percentages and rates cover the time since the reading before."""
 
     def __init__(self) -> None:
-        self._pid: int | None = None
+        self._who_it_is: tuple[int | None, float | None] = (None, None)
+        """Its number, and when it began: another process may be given the same number."""
         self._process: psutil.Process | None = None
         self._rates = Rates()
+        self._threads = ThreadReader()
         self._quota = QuotaReader()
         self._identity: dict[str, Any] = {}
         self._identity_at = 0.0
 
     def read(self, pid: int | None) -> dict[str, Any]:
-        """The fields of ``Sample`` that describe the process; none where it is gone or hidden."""
-        if pid != self._pid or self._process is None or not attempt(self._process.is_running):
-            self._begin(pid)
-        if self._process is None or pid is None:
+        """The fields of ``Sample`` that describe the process; none where it has ended or is hidden."""
+        counts = None if pid is None else _counts(pid)
+        started = None if counts is None else counts.started
+        if (pid, started) != self._who_it_is:
+            self._begin(pid, started)
+        if counts is None or pid is None:
             return {}
         at = time.monotonic()
-        times = attempt(self._process.cpu_times)
-        memory = attempt(self._process.memory_info)
-        if times is None and memory is None:
-            return {}
-        used = None if times is None else times.user + times.system
-        rate = self._rates.per_second("cpu", at, used)
+        rate = self._rates.per_second("cpu", at, counts.cpu_seconds)
         return {
             "process_cpu_percent": None if rate is None else 100 * rate,
-            "process_rss": None if memory is None else memory.rss,
-            "process": self._details(pid, at),
+            "process_rss": counts.resident,
+            "process": self._details(pid, counts, at),
         }
 
-    def _begin(self, pid: int | None) -> None:
-        self._pid, self._rates, self._identity_at = pid, Rates(), 0.0
+    def _begin(self, pid: int | None, started: float | None) -> None:
+        self._who_it_is = (pid, started)
+        self._rates, self._threads, self._identity_at = Rates(), ThreadReader(), 0.0
         self._process = None if pid is None else attempt(lambda: psutil.Process(pid))
         self._quota.watch(None)
 
-    def _details(self, pid: int, at: float) -> ProcessSample:
+    def _details(self, pid: int, counts: _Counts, at: float) -> ProcessSample:
         if not self._identity_at or at - self._identity_at > _IDENTITY_SECONDS:
             self._identity_at, self._identity = at, self._who()
             self._quota.watch(pid)
-        threads = self._threads(pid, at)
+        threads = self._threads.read(pid, at)
         quota, throttled = self._quota.read()
-        status = _fields(text_of(f"/proc/{pid}/status"))
         sample = ProcessSample(pid=pid, **self._identity, quota_cores=quota, throttled_percent=throttled)
         waits = [thread.wait_percent for thread in threads or () if thread.wait_percent is not None]
-        swapped = attempt(lambda: int(status["VmSwap"].split()[0]) * 1024)
         return replace(
             sample,
             threads=None if threads is None else threads[:_MOST_THREADS],
             thread_count=None if threads is None else len(threads),
             busy_threads=_busy(threads),
             wait_percent=sum(waits) if waits else None,
-            swapped=swapped,
+            major_faults=self._rates.per_second("major_faults", at, counts.major_faults),
+            swapped=_swapped(pid),
             **self._storage(pid, at),
         )
 
@@ -95,67 +111,49 @@ class ProcessReader:
 
     def _storage(self, pid: int, at: float) -> dict[str, Any]:
         """Needs the same user or root: /proc/PID/io is private."""
-        counts = _fields(text_of(f"/proc/{pid}/io"))
-        faults = attempt(lambda: int(_stat_fields(f"/proc/{pid}/stat")[9]))
+        counts = dict(_STORAGE.findall(text_of(f"/proc/{pid}/io") or ""))
         return {
-            name: self._rates.per_second(name, at, value)
-            for name, value in (
-                ("read", attempt(lambda: int(counts["read_bytes"]))),
-                ("written", attempt(lambda: int(counts["write_bytes"]))),
-                ("major_faults", faults),
-            )
+            name: self._rates.per_second(name, at, attempt(lambda kind=kind: int(counts[kind])))  # type: ignore[misc]
+            for name, kind in (("read", "read_bytes"), ("written", "write_bytes"))
         }
 
-    def _threads(self, pid: int, at: float) -> tuple[ThreadSample, ...] | None:
-        """All threads, those that did or wanted the most first."""
-        folder = f"/proc/{pid}/task"
-        ids = attempt(lambda: [int(name) for name in os.listdir(folder)])  # noqa: PTH208  (half the cost)
-        if ids is None:
-            return None
-        threads = [thread for each in ids if (thread := self._thread(folder, each, at)) is not None]
-        self._rates.keep(
-            {"cpu", "read", "written", "major_faults"}
-            | {(kind, each) for each in ids for kind in ("run", "wait")}
-        )
-        return tuple(sorted(threads, key=_wanted, reverse=True))
 
-    def _thread(self, folder: str, thread: int, at: float) -> ThreadSample | None:
-        stat = text_of(f"{folder}/{thread}/stat")
-        if not stat:
-            return None  # it ended meanwhile
-        name = stat[stat.find("(") + 1 : stat.rfind(")")]
-        fields = stat[stat.rfind(")") + 2 :].split()
-        # Nanoseconds on a core and in the queue for one (docs.kernel.org/scheduler/sched-stats.html).
-        queue = (text_of(f"{folder}/{thread}/schedstat") or "").split()
-        run = int(queue[0]) / 1e9 if len(queue) == 3 else (int(fields[11]) + int(fields[12])) / _TICKS
-        rate = self._rates.per_second(("run", thread), at, run)
-        wait = self._rates.per_second(("wait", thread), at, int(queue[1]) / 1e9 if len(queue) == 3 else None)
-        return ThreadSample(
-            id=thread,
-            name=name,
-            cpu_percent=None if rate is None else min(100.0, 100 * rate),
-            wait_percent=None if wait is None else min(100.0, 100 * wait),
-            state=fields[0],
-        )
+def _counts(pid: int) -> _Counts | None:
+    """None if it has ended, also if its parent has not noticed yet."""
+    if not sys.platform.startswith("linux"):
+        return _by_psutil(pid)
+    # From the third field on; the second, its name, may hold blanks and brackets (proc(5)).
+    stat = text_of(f"/proc/{pid}/stat") or ""
+    fields = stat[stat.rfind(")") + 2 :].split()
+    if len(fields) < 22 or fields[0] in _ENDED:
+        return None
+    return _Counts(
+        started=float(fields[19]),
+        cpu_seconds=(int(fields[11]) + int(fields[12])) / _TICKS,
+        resident=int(fields[21]) * _PAGE,
+        major_faults=int(fields[9]),
+    )
 
 
-def _wanted(thread: ThreadSample) -> float:
-    return (thread.cpu_percent or 0.0) + (thread.wait_percent or 0.0)
+def _by_psutil(pid: int) -> _Counts | None:
+    process = attempt(lambda: psutil.Process(pid))
+    started = None if process is None else attempt(process.create_time)
+    if process is None or started is None:
+        return None
+    times, memory = attempt(process.cpu_times), attempt(process.memory_info)
+    return _Counts(
+        started=started,
+        cpu_seconds=None if times is None else times.user + times.system,
+        resident=None if memory is None else memory.rss,
+    )
+
+
+def _swapped(pid: int) -> int | None:
+    found = _SWAPPED.search(text_of(f"/proc/{pid}/status") or "")
+    return None if found is None else int(found[1]) * 1024
 
 
 def _busy(threads: tuple[ThreadSample, ...] | None) -> int | None:
     if threads is None or all(thread.cpu_percent is None for thread in threads):
         return None
-    return sum(_wanted(thread) >= BUSY for thread in threads)
-
-
-def _fields(text: str | None) -> dict[str, str]:
-    """Lines of "name: value"."""
-    pairs = (line.partition(":") for line in (text or "").splitlines())
-    return {name: value.strip() for name, _, value in pairs}
-
-
-def _stat_fields(path: Path | str) -> list[str]:
-    """Fields of a stat file from the third on; the second may hold blanks and brackets."""
-    text = text_of(path) or ""
-    return text[text.rfind(")") + 2 :].split()
+    return sum(wanted(thread) >= BUSY for thread in threads)

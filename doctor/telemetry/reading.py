@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -22,10 +23,22 @@ def attempt(read: Callable[[], T]) -> T | None:
         return None
 
 
+_AT_ONCE = 1 << 16
+"""Bytes of one reading: the kernel's files are smaller, most of them much."""
+
+
 def text_of(path: Path | str) -> str | None:
-    """A small file of the kernel, or None."""
+    """A small file of the kernel, or None. By bare system calls: ``open`` takes three times as long for such a file."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123  (half the cost of Path.read_text)
-            return file.read()
+        file = os.open(path, os.O_RDONLY)
     except (OSError, ValueError):
         return None
+    try:
+        parts = []
+        while part := os.read(file, _AT_ONCE):
+            parts.append(part)
+        return b"".join(parts).decode("utf-8", errors="replace")
+    except OSError:
+        return None
+    finally:
+        os.close(file)

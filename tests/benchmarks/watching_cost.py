@@ -1,13 +1,13 @@
-"""Prints what watching costs: ``python tests/benchmarks/watching_cost.py [--seconds 30] [--peers PYTHON]``.
+"""Prints what watching costs: ``python tests/benchmarks/watching_cost.py [--seconds 30] [--rounds 3] [--peers PYTHON]``.
 
 ``sdoctor monitor --json`` at one sample per second, as a user starts it, its child for the cards included, for the machine
-and for a process of 32 threads (that sleep: a thread costs the same whatever it does), and the daemon; beside it one
-round per second of nvitop's and of glances' own sampling, each without its screen, and the screens of nvitop, glances and
-gpustat. ``--peers`` is the Python of an
-environment in which nvitop and glances are installed (default: this one). CPU time is the kernel's count of each process
-after it has started up. Memory is the sum of the resident sets at the end, which the budget is held against; pages that two
-processes share count twice in it, and once in the last column (PSS). A list of all processes is timed beside psutil's of the
-same columns.
+and for a process of 32 threads (that wake up three times a second: a thread that slept all the time costs half), and the
+daemon; beside it one round per second of nvitop's and of glances' own sampling, each without its screen, and the screens of
+nvitop, glances and gpustat. ``--peers`` is the Python of an environment in which nvitop and glances are installed (default:
+this one). CPU time is the kernel's count of each process after it has started up. Memory is the sum of the resident sets
+at the end, which the budget is held against; pages that two processes share count twice in it, and once in the last
+column (PSS). Several rounds take all rows by turns; the medians are judged. A list of all processes is timed beside
+psutil's of the same columns.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import fcntl
 import os
 import pty
 import shutil
+import statistics
 import struct
 import subprocess
 import sys
@@ -26,6 +27,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -74,9 +76,12 @@ while True:
 
 CROWD = """
 import threading, time
+def wake():
+    while True:
+        time.sleep(0.3)
 for _ in range(31):
-    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
-time.sleep(600)
+    threading.Thread(target=wake, daemon=True).start()
+time.sleep(3600)
 """
 
 
@@ -89,6 +94,26 @@ def nothing(count: int = typer.Option(1, min=1)) -> None:
 sys.argv = ["nothing"]
 app()
 """
+
+
+@dataclass(frozen=True)
+class Cost:
+    percent: float
+    """Of one core."""
+    resident: float
+    """MiB, of all its processes together."""
+    shared_once: float
+    """MiB of its own, and its part of what it shares."""
+
+    def __str__(self) -> str:
+        return f"{self.percent:.2f} %, {self.resident:.1f} MiB, {self.shared_once:.1f} MiB shared once"
+
+
+def environment_of(row: str, folder: Path) -> dict[str, str] | None:
+    """What a row is started with; None for what this program has."""
+    if "fake" in row:
+        return build_fake_nvml(folder, RTX_3090)
+    return os.environ | {"SDOCTOR_HOME": str(folder)} if "daemon" in row else None
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -125,7 +150,7 @@ def on_terminal(command: list[str]) -> subprocess.Popen[bytes]:
 
 
 def measure(command: list[str], seconds: float, settle: float, env=None, terminal=False):
-    """(percent of one core, MiB resident, MiB of its own and its share of what is shared), or why not in words."""
+    """What it costs, or in words why it could not be measured."""
     if terminal:
         child = on_terminal(command)
     else:
@@ -145,7 +170,7 @@ def measure(command: list[str], seconds: float, settle: float, env=None, termina
         resident, shared = (
             sum(part) / 2**20 for part in zip(*((each.rss, each.pss) for each in memory), strict=True)
         )
-        return 100 * (after - before) / taken, resident, shared
+        return Cost(100 * (after - before) / taken, resident, shared)
     finally:
         child.kill()
         child.wait()
@@ -200,6 +225,7 @@ def quickest(call: Callable[[], object], rounds: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--settle", type=float, default=6.0)
     parser.add_argument("--peers", default=sys.executable)
     parser.add_argument("--only", default="", help="rows whose name holds this")
@@ -214,29 +240,39 @@ def main() -> None:
         "sdoctor daemon run": [sdoctor, "daemon", "run"],
         SCREEN: [sdoctor, "monitor"],
         "nvitop, sampling only": [asked.peers, "-c", NVITOP],
+        "nvitop, sampling, fake driver": [asked.peers, "-c", NVITOP],
         "glances, sampling only": [asked.peers, "-c", GLANCES],
         GPUSTAT: [str(Path(asked.peers).with_name("gpustat")), "-i", "1"],
         NVITOP_SCREEN: [str(Path(asked.peers).with_name("nvitop"))],
         GLANCES_SCREEN: [str(Path(asked.peers).with_name("glances")), "-t", "1", "--disable-check-update"],
     }
-    print(f"{'once per second':<32}{'% of one core':>14}{'MiB resident':>14}{'MiB, shared once':>18}")
+    rows = {name: command for name, command in rows.items() if asked.only in name}
+    seen: dict[str, list[Cost | str]] = {name: [] for name in rows}
+    for _ in range(asked.rounds):
+        for name, command in rows.items():
+            env = environment_of(name, Path(folder))
+            seen[name].append(
+                measure(command, asked.seconds, asked.settle, env, terminal=name in ON_TERMINAL)
+                if Path(command[0]).exists()
+                else "it is not installed beside --peers"
+            )
+            print(f"  {name}: {seen[name][-1]}", file=sys.stderr, flush=True)
+    print(
+        f"{'once per second':<32}{'% of one core':>14}{'least, most':>14}{'MiB':>8}{'MiB, shared once':>18}"
+    )
     good = True
-    for name, command in rows.items():
-        if asked.only not in name:
+    for name, found in seen.items():
+        costs = [each for each in found if isinstance(each, Cost)]
+        if not costs:
+            print(f"{name:<32}not measured: {found[0]}")
             continue
-        env = build_fake_nvml(Path(folder), RTX_3090) if "fake" in name else None
-        if not Path(command[0]).exists():
-            print(f"{name:<32}not measured: it is not installed beside --peers")
-            continue
-        if "daemon" in name:
-            env = os.environ | {"SDOCTOR_HOME": folder}
-        found = measure(command, asked.seconds, asked.settle, env, terminal=name in ON_TERMINAL)
-        if isinstance(found, str):
-            print(f"{name:<32}not measured: {found}")
-            continue
-        print(f"{name:<32}{found[0]:>14.2f}{found[1]:>14.1f}{found[2]:>18.1f}", flush=True)
+        percents = [each.percent for each in costs]
+        percent, resident = statistics.median(percents), statistics.median(each.resident for each in costs)
+        spread = f"{min(percents):.2f}, {max(percents):.2f}"
+        shared = statistics.median(each.shared_once for each in costs)
+        print(f"{name:<32}{percent:>14.2f}{spread:>14}{resident:>8.1f}{shared:>18.1f}", flush=True)
         if name.startswith("sdoctor monitor") and name != SCREEN:
-            good = good and found[0] <= BUDGET_PERCENT and found[1] <= BUDGET_MIB
+            good = good and percent <= BUDGET_PERCENT and resident <= BUDGET_MIB
     crowd.kill()
     shutil.rmtree(folder)
     print(

@@ -1,11 +1,13 @@
 import os
 import time
 from collections import namedtuple
+from pathlib import Path
 
 import psutil
 import pynvml
 import pytest
 
+import doctor.telemetry.memory
 from doctor.telemetry.gpu import GpuSource
 from doctor.telemetry.sample import Sample
 from doctor.telemetry.sampler import Sampler, read_sample
@@ -114,6 +116,7 @@ def test_each_failing_counter_is_dropped_alone(monkeypatch):
     source.read()
     for name in ("cpu_times", "virtual_memory", "swap_memory"):
         monkeypatch.setattr(psutil, name, refuse)
+    monkeypatch.setattr(doctor.telemetry.memory, "text_of", lambda path: None)
     sample = source.read(os.getpid())
     assert sample.cpu_percent is None
     assert sample.memory_total is None
@@ -211,3 +214,23 @@ def test_an_old_driver_without_a_function(driver, monkeypatch):
 def test_a_sample_defaults_to_nothing_known():
     sample = Sample(at=1.0)
     assert {getattr(sample, name) for name in sample.__slots__ if name != "at"} == {None}
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="psutil is what is read elsewhere")
+def test_memory_is_what_psutil_says(monkeypatch):
+    ours = doctor.telemetry.memory.read_memory()
+    monkeypatch.setattr(doctor.telemetry.memory, "text_of", lambda path: None)
+    theirs = doctor.telemetry.memory.read_memory()
+    assert (ours.total, ours.swap_total) == (theirs.total, theirs.swap_total)
+    assert ours.available == pytest.approx(theirs.available, abs=1 << 30)
+    assert (ours.swap_used, ours.swapped_in) == pytest.approx(
+        (theirs.swap_used, theirs.swapped_in), abs=1 << 30
+    )
+
+
+def test_without_a_counter_for_swap_there_is_none(monkeypatch):
+    files = {"/proc/meminfo": "MemTotal: 8 kB\nMemAvailable: 9 kB\nSwapTotal: 4 kB\nSwapFree: 1 kB\n"}
+    monkeypatch.setattr(doctor.telemetry.memory, "text_of", files.get)
+    memory = doctor.telemetry.memory.read_memory()
+    assert (memory.total, memory.available, memory.swap_used) == (8192, 8192, 3072)
+    assert (memory.swapped_in, memory.swapped_out) == (None, None)

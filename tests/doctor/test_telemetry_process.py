@@ -1,14 +1,18 @@
+import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from doctor.telemetry import process, threads
 from doctor.telemetry.process import ProcessReader
 from doctor.telemetry.quota import QuotaReader
 from doctor.telemetry.rates import Rates
 from doctor.telemetry.sampler import Sampler
+from doctor.telemetry.threads import ThreadReader
 
 THREADS = """
 import threading, time
@@ -23,24 +27,24 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="th
 
 @pytest.fixture
 def child():
-    process = subprocess.Popen([sys.executable, "-S", "-c", THREADS])
+    started = subprocess.Popen([sys.executable, "-S", "-c", THREADS])
     time.sleep(0.3)
-    yield process
-    process.kill()
-    process.wait()
+    yield started
+    started.kill()
+    started.wait()
 
 
 def test_each_thread_is_seen(child):
     reader = ProcessReader()
     first = reader.read(child.pid)["process"]
     time.sleep(0.6)
-    process = reader.read(child.pid)["process"]
+    then = reader.read(child.pid)["process"]
     assert first.threads[0].cpu_percent is None
-    assert (process.thread_count, process.busy_threads) == (2, 1)
-    assert process.threads[0].cpu_percent + process.threads[0].wait_percent > 80
-    assert process.threads[1].cpu_percent < 5
-    assert process.usable_cores >= 1
-    assert process.niceness is not None
+    assert (then.thread_count, then.busy_threads) == (2, 1)
+    assert then.threads[0].cpu_percent + then.threads[0].wait_percent > 80
+    assert then.threads[1].cpu_percent < 5
+    assert then.usable_cores >= 1
+    assert then.niceness is not None
 
 
 def test_a_process_that_ends_is_gone_and_another_one_begins_anew(child):
@@ -51,6 +55,49 @@ def test_a_process_that_ends_is_gone_and_another_one_begins_anew(child):
     gone = sampler.read(child.pid)
     assert (gone.process, gone.process_rss, gone.process_cpu_percent) == (None, None, None)
     assert gone.cpu_percent is not None or gone.interval < 0.05
+
+
+def test_a_process_that_nobody_collected_is_gone_too(child):
+    sampler = Sampler()
+    assert sampler.read(child.pid).process is not None
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert sampler.read(child.pid).process is None
+
+
+def test_another_process_with_the_same_number_begins_anew(child, monkeypatch):
+    reader = ProcessReader()
+    reader.read(child.pid)
+    now = process._counts(child.pid)
+    monkeypatch.setattr(process, "_counts", lambda pid: replace(now, started=now.started + 1))
+    assert reader.read(child.pid)["process_cpu_percent"] is None
+
+
+def test_a_thread_that_sleeps_keeps_what_is_known_of_it_and_one_that_runs_is_looked_at(child, monkeypatch):
+    reader, opened = ThreadReader(), []
+    read = threads.text_of
+    monkeypatch.setattr(threads, "text_of", lambda path: opened.append(path) or read(path))
+    first = reader.read(child.pid, 1.0)
+    assert len([path for path in opened if path.endswith("/stat")]) == len(first) == 2
+    opened.clear()
+    time.sleep(0.3)
+    second = {each.id: each for each in reader.read(child.pid, 2.0)}
+    sleeper = next(each for each in second.values() if each.state == "S")
+    busy = next(each for each in second.values() if each.id != sleeper.id)
+    assert [path for path in opened if path.endswith("/stat")] == [f"/proc/{child.pid}/task/{busy.id}/stat"]
+    assert (sleeper.name, sleeper.cpu_percent, sleeper.wait_percent) == (first[0].name, 0.0, 0.0)
+    assert busy.cpu_percent > 0
+
+
+def test_without_the_queue_threads_are_counted_in_ticks(child, monkeypatch):
+    read = threads.text_of
+    monkeypatch.setattr(threads, "text_of", lambda path: None if path.endswith("schedstat") else read(path))
+    reader = ThreadReader()
+    reader.read(child.pid, 1.0)
+    time.sleep(0.5)
+    busiest = reader.read(child.pid, 1.5)[0]
+    assert busiest.cpu_percent > 10
+    assert busiest.wait_percent is None
 
 
 def test_neighbours_are_found_and_the_watched_one_is_none(child):
