@@ -47,6 +47,8 @@ class Card:
     tensor_tflops: float | None
     """Dense 16-bit matrix products added up in float32, as torch computes them; None without tensor cores."""
     capability: tuple[int, int]
+    multiprocessors: int
+    """Streaming multiprocessors: shading units over the cores that one has in its architecture."""
     pcie_generation: int
     pcie_lanes: int
     ecc: bool

@@ -9,7 +9,6 @@ from doctor.cards import find_card, meant_by
 from doctor.sizes import MIB, parse_amount
 from tuner.calibration import Calibration, calibrate
 from tuner.device_model import (
-    CONTEXT_BYTES,
     DESKTOP_BYTES,
     HOST_BYTES,
     Device,
@@ -70,11 +69,13 @@ def planned_device(gpu: str | None, memory: str | None) -> PlannedDevice:
         )
         others = [other.name for other in meant_by(gpu) if other is not card]
         notes = [f"'{gpu}' was taken as {card.name}; there is also {', '.join(others)}"] if others else []
-        notes.append(_assumed(desktop=card.is_desktop and memory is None))
+        notes.append(_assumed(device, desktop=card.is_desktop and memory is None))
         return PlannedDevice(device=device, target=target_of(device), notes=tuple(notes))
     if memory is not None and not _is_share(memory):
         device = device_of_memory(parse_amount(memory))
-        return PlannedDevice(device=device, target=target_of(device), notes=(_assumed(desktop=False),))
+        return PlannedDevice(
+            device=device, target=target_of(device), notes=(_assumed(device, desktop=False),)
+        )
     from doctor.gather import gather
     from tuner.fingerprint import fingerprint_of
     from tuner.target import choose_target
@@ -88,12 +89,12 @@ def planned_device(gpu: str | None, memory: str | None) -> PlannedDevice:
     return PlannedDevice(device=device, target=target, fingerprint=fingerprint_of(facts, target))
 
 
-def _assumed(*, desktop: bool) -> str:
+def _assumed(device: Device, *, desktop: bool) -> str:
     """The constants that nothing here has measured."""
-    words = f"{CONTEXT_BYTES // MIB} MiB for the CUDA context"
+    words = f"about {device.context_bytes // MIB} MiB for the CUDA context (from published messages)"
     if desktop:
-        words += f" and {DESKTOP_BYTES // MIB} MiB for the desktop"
-    return f"assumed, not measured: {words}"
+        words += f"; what a desktop holds is unknown, {DESKTOP_BYTES // MIB} MiB are assumed for it"
+    return f"not measured: {words}"
 
 
 def _is_share(memory: str) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from doctor.cards import meant_by
 from doctor.sizes import MIB, gib
-from tuner.device_model import CONTEXT_BYTES
+from tuner.cuda_context import context_bytes
 from tuner.probe import Trial
 from tuner.profile import Profile, ProfileRung
 from tuner.settings import Settings
@@ -103,7 +104,10 @@ def largest_that_fits(profile: Profile, free: int) -> tuple[int, str] | None:
 
 def _base(profile: Profile) -> int:
     """What a process takes beside what a profile counts. Bytes."""
-    return BARE_PROCESS_BYTES if profile.fingerprint.device == "cpu" else CONTEXT_BYTES
+    if profile.fingerprint.device == "cpu":
+        return BARE_PROCESS_BYTES
+    known = meant_by(profile.fingerprint.name or "")
+    return context_bytes(known[0] if known else None)
 
 
 def _points(profile: Profile, rung: ProfileRung) -> tuple[_Point, ...]:

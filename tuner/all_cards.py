@@ -30,13 +30,13 @@ def all_cards(
     planner: Planner, start: Callable[[Device], Settings], size: tuple[int, int] | None
 ) -> list[CardRow]:
     """A row for each card, the smallest memory first. Raises Refused."""
-    devices = sorted((device_of_card(card) for card in cards()), key=lambda device: device.usable_bytes or 0)
+    devices = sorted((device_of_card(card) for card in cards()), key=lambda device: device.budget or 0)
     known: dict[object, CardRow] = {}
     rows: list[CardRow] = []
     for device in devices:
         fastest = start(device)
         # Cards that differ in speed only give the same answer.
-        key = (device.usable_bytes, _workspace_class(device), fastest)
+        key = (device.budget, _workspace_class(device), fastest)
         if key not in known:
             known[key] = _row(planner, device, fastest, size, rows[-1] if rows else None)
         rows.append(replace(known[key], device=device))

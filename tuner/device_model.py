@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 from doctor.cards import Card, meant_by
 from doctor.sizes import MIB
+from tuner.cuda_context import context_bytes
 from tuner.target import Target
 
 # Share of a card's memory that its driver keeps: torch's messages say "23.69 GiB total capacity" on cards of 24,
 # "11.76 GiB" of 12, "7.79 GiB" of 8 (pytorch/pytorch#16417 and many more).
 DRIVER_SHARE = 0.02
-# CUDA context with the kernels of torch, cuBLAS and cuDNN: since CUDA 11.7 loads kernels when they are first used, "around
-# 400MB" (pytorch/pytorch#109888) or 300 (pytorch/pytorch#107667) by what torch's maintainers say. Not measured here.
-CONTEXT_BYTES = 400 * MIB
 # What a desktop with a browser holds on the card that drives the screen. Assumed, not measured here.
 DESKTOP_BYTES = 400 * MIB
 # What a worker on a processor takes beside weights and tensors: code and tables that are loaded at the first run.
@@ -45,7 +43,12 @@ class Device:
         """Bytes that torch's allocator may reserve."""
         if self.usable_bytes is None or self.is_cpu:
             return self.usable_bytes
-        return max(0, self.usable_bytes - CONTEXT_BYTES)
+        return max(0, self.usable_bytes - self.context_bytes)
+
+    @property
+    def context_bytes(self) -> int:
+        """What a CUDA context takes of it; 0 on a processor."""
+        return 0 if self.is_cpu else context_bytes(self.card)
 
 
 def device_of_card(card: Card) -> Device:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from doctor.errors import UsageError
 from tuner.caching_allocator import OutOfMemory
 from tuner.calibration import Calibration
-from tuner.device_model import CONTEXT_BYTES, HOST_BYTES, Device
+from tuner.device_model import HOST_BYTES, Device
 from tuner.dryrun.rows import Answer
 from tuner.replay import Replay, StagePeak, replay, replay_on_cpu
 from tuner.roofline import seconds_per_image
@@ -57,7 +57,7 @@ def predict(
     # What was measured on this machine takes the place of the constant.
     calibration = calibration or Calibration(overhead_bytes=HOST_BYTES if device.is_cpu else 0)
     fits, run = _run(answer, settings, device, budget - calibration.overhead_bytes, calibration.growth)
-    overhead = calibration.overhead_bytes + (0 if device.is_cpu else CONTEXT_BYTES)
+    overhead = calibration.overhead_bytes + device.context_bytes
     steps = steps or answer.steps
     seconds = None
     if device.card is not None:

@@ -15,6 +15,8 @@ _CUBLAS_HOPPER = 32 * _MIB
 _HOPPER = (9, 0)
 _TENSOR_CORES = (7, 0)
 _TF32 = (8, 0)
+# The first two generations of tensor cores: their kernels read one of the two operands as it lies.
+_NHWC_ONLY = (8, 0)
 # Without tensor cores cuDNN computes 16-bit convolutions in float32, on copies twice as large.
 _WIDENED = 2
 # Bytes for each weight of a 3x3 layer, as 64 transformed numbers of 16 bits for 9. Fitted to the 489 MiB and 487 MiB
@@ -35,7 +37,8 @@ def convolution_bytes(convolution: Convolution, capability: tuple[int, int]) -> 
 
     On tensor cores 16-bit input and output are copied into channels-last order (FLUX.1 with sequential offload takes
     2.4 GB at 1024x1024, of which 1.5 GiB are tensors); of float32 with TF32, from capability 8.0 on, the input alone
-    (SDXL, four pictures on an A100: 21.72 GB in float16, 28.09 GB in float32).
+    (SDXL, four pictures on an A100: 21.72 GB in float16, 28.09 GB in float32). Before Ampere the input alone is copied in
+    16 bits too (SD 1.4 at 512x512 on a V100: 3.069 GB for one picture, 4.351 GB for four).
     16 bits before tensor cores: copies in float32 (the decoder of SD 1.4 takes 884 MiB at 512x512 on a P100, of which
     352 MiB are tensors). 32 bits before TF32: nothing (SDXL's decoder there: 777 MiB, of which 768 are tensors).
     Sources: huggingface.co/blog/simple_sdxl_optimizations and those in docs/plan.md.
@@ -43,8 +46,10 @@ def convolution_bytes(convolution: Convolution, capability: tuple[int, int]) -> 
     source, result = convolution.input_bytes, convolution.output_bytes
     if convolution.element_bytes == 4:
         return (source, 0) if capability >= _TF32 else (0,)
-    if capability >= _TENSOR_CORES:
+    if capability >= _NHWC_ONLY:
         return source + result, source, 0
+    if capability >= _TENSOR_CORES:
+        return source, 0
     if not convolution.three_by_three:
         return (0,)
     return int(_WIDENED * (source + result) + _TRANSFORMED_WEIGHT * convolution.weights), 0

@@ -8,7 +8,8 @@ from doctor.cards import find_card
 from doctor.errors import UsageError
 from doctor.sizes import GIB, MIB
 from tuner.calibration import Calibration
-from tuner.device_model import CONTEXT_BYTES, Device, device_of_card, device_of_memory
+from tuner.cuda_context import context_bytes
+from tuner.device_model import Device, device_of_card, device_of_memory
 from tuner.dryrun.client import Oracle
 from tuner.dryrun.rows import (
     CONVOLUTION,
@@ -108,13 +109,15 @@ def test_quantised_weights_are_expanded_while_their_layer_computes():
 
 def test_the_limit_decides_and_names_no_fit():
     # 8 MiB more: 1550 + 200 + the segment of cuBLAS.
-    room = (1550 + 200 + 20) * MIB + CONTEXT_BYTES
+    room = (1550 + 200 + 20) * MIB + context_bytes(find_card("P100"))
     device = device_of_memory(room, find_card("P100"))
     assert predict(ANSWER, Settings(), device).fits
     tight = predict(ANSWER, Settings(), device_of_memory(room - 20 * MIB, find_card("P100")))
     assert not tight.fits
     assert tight.peak_device_bytes > room - 20 * MIB
-    assert predict(ANSWER, Settings(offload="model"), device_of_memory(room - 20 * MIB)).fits
+    assert predict(
+        ANSWER, Settings(offload="model"), device_of_memory(room - 20 * MIB, find_card("P100"))
+    ).fits
 
 
 def test_a_card_that_is_faster_takes_less_time_and_steps_count():
