@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 
 import pytest
-
 from benchmarks.cuda_contexts import MESSAGES
+
 from doctor.cards import find_card
 from doctor.sizes import GIB, MIB
 from tuner.cuda_context import UNKNOWN_BYTES, context_bytes
