@@ -106,7 +106,9 @@ class _Run:
         self._highest: dict[str, tuple[int, int]] = {}
         self._names = {part.name for part in answer.components}
         for part in answer.components:
-            if offload == "none" or (offload == "model" and part.name not in answer.offload_order):
+            stays = offload == "model" and part.name not in answer.offload_order
+            stays = stays or (offload == "sequential" and part.name in answer.kept)
+            if offload == "none" or stays:
                 self._load(part.name, part.tensors)
             elif offload == "sequential" and part.buffers:
                 # accelerate leaves buffers on the device where a module holds no parameters of its own

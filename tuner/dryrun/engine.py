@@ -34,6 +34,7 @@ _PLAIN_ATTENTION = ("sdpa", "sliced")
 _MATH = "_native_math"
 # Stable Cascade's model card takes 20 steps of the prior and 10 of the decoder
 # (https://huggingface.co/stabilityai/stable-cascade); Wuerstchen's defaults are 60 and 12.
+# Kandinsky 2.2 takes fewer of its prior, which is small, and its scheduler no fewer than two.
 _PRIOR_STEPS = 2
 # Scales of classifier-free guidance by whatever name; at 0 no pipeline guides (Z-Image still does at 1).
 _GUIDANCE = ("guidance_scale", "prior_guidance_scale", "decoder_guidance_scale", "true_cfg_scale")
@@ -91,6 +92,7 @@ class DryRun:
             offload_order=_offload_order(
                 self._pipe, list(models), [call.component.name for call in calls.made.values()]
             ),
+            kept=tuple(getattr(self._pipe, "_exclude_from_cpu_offload", ())),
             remarks=self._remarks,
         )
 

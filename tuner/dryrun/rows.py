@@ -109,5 +109,8 @@ class Answer:
     """Positions in ``calls``, as the pipeline makes them: one step of denoising."""
     offload_order: tuple[str, ...]
     """Components as the pipeline's hooks of model offload follow each other; others stay on the device."""
+    kept: tuple[str, ...] = ()
+    """Components that the pipeline keeps on the device in sequential offload too (diffusers,
+    ``_exclude_from_cpu_offload``): Kandinsky's prior."""
     remarks: tuple[str, ...] = ()
     """Settings that change nothing on this model."""

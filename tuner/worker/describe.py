@@ -109,7 +109,7 @@ def _patch_side(pipe: Any) -> int:
 
 
 def _native_size(pipe: Any) -> int:
-    if getattr(pipe, "prior_prior", None) is not None:
+    if getattr(pipe, "prior_prior", None) is not None and getattr(pipe, "decoder", None) is not None:
         return _PRIOR_SIZE
     height = _call_default(pipe, "height")
     if height:
