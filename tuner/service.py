@@ -24,7 +24,12 @@ from doctor.telemetry.sample import Sample
 from tuner.idleness import IdleClock, Own, why_busy
 from tuner.kept_study import KeptStudy
 
-LOOK_SECONDS = 0.2
+FOLLOW_SECONDS = 0.2
+"""Between two looks at a study that runs: so soon it gives way."""
+
+LOOK_SECONDS = 1.0
+"""Between two looks whether one may begin."""
+
 DUE_SECONDS = 6 * 3600.0
 """How often it is asked which models are due, while the machine is idle: driver and torch change rarely."""
 
@@ -150,7 +155,7 @@ class KeepTunedService:
 
     def _work(self) -> None:
         try:
-            while not self._ending.wait(LOOK_SECONDS):
+            while not self._ending.wait(LOOK_SECONDS if self._study is None else FOLLOW_SECONDS):
                 self._beat = time.monotonic()
                 if self._study is not None:
                     self._follow(self._study)

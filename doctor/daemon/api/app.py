@@ -8,6 +8,7 @@ import http
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from email.utils import formatdate
 from typing import Any
 
 import anyio
@@ -175,6 +176,8 @@ class _Gate:
         async def counted(message: Any) -> None:
             if message["type"] == "http.response.start":
                 self._counts.answers[message["status"]] += 1
+                # RFC 9110, 6.6.1: whoever has a clock says the date.
+                message["headers"] = [*message["headers"], (b"date", formatdate(usegmt=True).encode())]
             await send(message)
 
         refusal = self._refusal(scope)

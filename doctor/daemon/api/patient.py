@@ -1,4 +1,4 @@
-"""uvicorn's server, woken less often: it looks ten times a second whether it shall end, which is most of what it costs."""
+"""uvicorn's server, that sleeps until it is asked something: it would look ten times a second whether it shall end."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import asyncio
 
 import uvicorn
 
-_LOOK_SECONDS = 0.5
-"""Longest time from the wish to end to its being seen; the daemon has five seconds to end in."""
-
-_TICKS_A_SECOND = 10
-"""uvicorn renews the date header at every tenth tick."""
-
 
 class PatientServer(uvicorn.Server):
-    """The same in everything else."""
+    """The same in everything else. The date header is the application's: the server's own is renewed by waking."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
+    _wish: asyncio.Event | None = None
 
     async def main_loop(self) -> None:
-        """Until ``should_exit``."""
-        ticks = 0
-        while not await self.on_tick(ticks):
-            ticks += _TICKS_A_SECOND
-            await asyncio.sleep(_LOOK_SECONDS)
+        """Until ``end``."""
+        self._wish = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        # The wish may have come before there was anything to wake.
+        if not await self.on_tick(0):
+            await self._wish.wait()
+
+    def end(self) -> None:
+        """Have it end; from any thread, at any time."""
+        self.should_exit = True
+        if self._loop is not None and self._wish is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wish.set)

@@ -16,10 +16,10 @@ from doctor.daemon.service import ServiceStatus
 from doctor.errors import NotInOrder
 
 if TYPE_CHECKING:
-    import uvicorn
     from starlette.applications import Starlette
 
     from doctor.daemon.api.app import Counts
+    from doctor.daemon.api.patient import PatientServer
 
 _START_SECONDS = 10.0
 _FINISH_SECONDS = 3
@@ -47,7 +47,7 @@ class ApiService:
         self._port = port
         self._limits = limits or Limits()
         self._path: Path | None = None
-        self._server: uvicorn.Server | None = None
+        self._server: PatientServer | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -57,6 +57,8 @@ class ApiService:
         from doctor.daemon.api.patient import PatientServer
         from doctor.daemon.api.protocol import guarded
 
+        # Before anything listens: whoever can connect can read it.
+        token = listen.token() if self._port else None
         sockets: list[socket.socket] = []
         if hasattr(socket, "AF_UNIX"):
             self._path = self._ask_path()
@@ -68,7 +70,7 @@ class ApiService:
             if self._port is not None:
                 sockets.append(listen.listen_on_port(*self._port))
             config = uvicorn.Config(
-                self._make_app(listen.token() if self._port else None),
+                self._make_app(token),
                 http=guarded(self._limits, self._refused),
                 ws="none",
                 loop="asyncio",
@@ -76,6 +78,7 @@ class ApiService:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                date_header=False,
                 proxy_headers=False,
                 h11_max_incomplete_event_size=self._limits.head_bytes,
                 timeout_keep_alive=int(self._limits.idle_seconds),
@@ -94,7 +97,7 @@ class ApiService:
     def stop(self, deadline: float) -> None:
         """Answer what is being asked, and take the socket away."""
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.end()
         if self._thread is not None:
             self._thread.join(deadline)
             if not self._thread.is_alive():
@@ -123,7 +126,7 @@ class ApiService:
         self._counts.refused[why] += 1
 
     @staticmethod
-    def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+    def _wait_until_started(server: PatientServer, thread: threading.Thread) -> None:
         end = time.monotonic() + _START_SECONDS
         while not server.started:
             if not thread.is_alive() or time.monotonic() > end:
