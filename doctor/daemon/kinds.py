@@ -17,7 +17,8 @@ KINDS: dict[str, str] = {
     "gpu-lost": "A card that was there stopped answering its driver. Programs that used it have failed or hang.",
     "driver-mismatch": "The driver was updated while the old one was loaded. What runs goes on; new programs cannot use "
     "the card until the machine is restarted.",
-    "memory-growth": "A process took more and more memory and never gave any back, which is what a leak looks like.",
+    "memory-growth": "The least that a process holds rose and rose, whatever it gave back in between: that is what a leak "
+    "looks like.",
     "oom-kill": "Memory ran out and the kernel killed a program to get some back. Which one is in the kernel's log; the "
     "name given here is the largest program that was gone.",
     "disk-full": "A disk that sdoctor or the model cache writes to was as good as full.",
