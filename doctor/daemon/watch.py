@@ -162,9 +162,7 @@ class WatchService:
             self._processes = largest_processes()
         at = sample.clock if sample.clock is not None else time.time()
         view = View(at=at, samples=recent(tuple(self._samples)), processes=self._processes)
-        for one in looks:
-            _look(one, view)
-        self._ledger.see(at, [each for one in looks for each in one.saw], self._ran)
+        self._ledger.see(at, [each for one in looks for each in _look(one, view)], self._ran)
         if rare.due("remember", REMEMBER_SECONDS, sample.at):
             aftermath.remember(self._history, self._ran())
         for listener in self.listeners:
@@ -189,10 +187,10 @@ class _Rare:
         return True
 
 
-def _look(one: _Looked, view: View) -> None:
-    """Look, if it is time. Where nothing can be seen, nothing is seen."""
+def _look(one: _Looked, view: View) -> Sequence[Sighting]:
+    """Look, if it is time; else what was seen last, but for what is over. Where nothing can be seen, nothing is seen."""
     if 0 <= view.at - one.at < one.look.every:
-        return
+        return [each for each in one.saw if not each.at_once]
     one.at = view.at
     try:
         one.saw, one.trouble = one.look.look(view), ""
@@ -200,6 +198,7 @@ def _look(one: _Looked, view: View) -> None:
         if not one.trouble:
             _log.warning("cannot look", extra={"look": type(one.look).__name__, "error": str(error)})
         one.saw, one.trouble = (), str(error)
+    return one.saw
 
 
 def _attempt(what: str, work: Callable[[], object]) -> None:
