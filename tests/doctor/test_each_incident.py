@@ -1,4 +1,4 @@
-"""Every kind of incident that is watched for: from samples (of the fake driver, for cards) to what `sdoctor incidents` says."""
+"""Every kind of incident: from samples (of the fake driver, for cards) to what `sdoctor incidents` says."""
 
 from __future__ import annotations
 
@@ -66,11 +66,12 @@ def leaks(second: int) -> tuple[ProcessMemory, ...]:
     )
 
 
+LEFT_ALONE = "grow 269 0 0\n"
 NOT_HELD = "grow 269 0 0\ngrow 270 0 0\ngrow 271 0 0\n"
 HELD = CARD.format(used=2 * GIB) + AT_WORK
 CASES = (
-    Case("throttled-thermal", "Heat held the card's clock down", HELD + "grow 269 0 0\ngrow 270 0 400000000\ngrow 271 0 0\n"),
-    Case("throttled-brake", "power brake held", HELD + "grow 269 0 0\ngrow 270 0 0\ngrow 271 0 300000000\n"),
+    Case("throttled-thermal", "Heat held the card's clock down", HELD + "grow 270 0 400000000\n" + LEFT_ALONE),
+    Case("throttled-brake", "power brake held", HELD + "grow 271 0 300000000\n" + LEFT_ALONE),
     Case(
         "vram-pressure",
         "has 205 MiB of its memory left",

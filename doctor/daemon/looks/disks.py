@@ -15,8 +15,8 @@ from doctor.gather.disks import model_cache
 from doctor.sizes import GIB, MIB, gib
 
 LOW = 2 * GIB
-"""Free bytes. The smallest model that people download, Stable Diffusion 1.5 in fp16, has 2.0 GiB (1.07 billion weights): with
-less there is no room for any."""
+"""Free bytes. The smallest model that people download, Stable Diffusion 1.5 in fp16, has 2.0 GiB (1.07 billion weights):
+with less there is no room for any."""
 
 LOW_PERCENT = 5.0
 """And of the whole: a RAM disk of 4 GiB with 1.5 GiB free is well. What ext4 keeps for root (mke2fs(8), -m)."""
