@@ -103,13 +103,17 @@ def _start(
     notes = [reason] if reason else []
     settings, rung = profile.best, "fastest"
     if wish.width and wish.height:
-        settings, rung = profile.settings_for(wish.width, wish.height)
+        settings, rung = profile.settings_for(wish.width, wish.height, wish.batch)
     notes.append(f"Using the profile of {name} (rung '{rung}'): {settings.text()}.")
-    side = profile.proven_side()
-    if side is not None and wish.width and wish.height and wish.width * wish.height > side**2:
-        notes.append(
-            f"{wish.width}x{wish.height} lies beyond {side}x{side}, the largest size that tune proved here."
-        )
+    furthest = profile.furthest()
+    if (
+        furthest is not None
+        and wish.width
+        and wish.height
+        and not any(one.proves(wish.width, wish.height, wish.batch) for one in profile.ladder)
+    ):
+        asked = f"{wish.width}x{wish.height}" + ("" if wish.batch == 1 else f", batch {wish.batch},")
+        notes.append(f"{asked} lies beyond {furthest.extent}, the largest size that tune proved here.")
     return settings, notes
 
 

@@ -106,9 +106,7 @@ def shown(which: str, *, as_json: bool) -> str:
     for rung in profile.ladder:
         peak = "" if rung.peak_bytes is None else f", peak {gib(rung.peak_bytes)}"
         time = "" if rung.seconds_per_image is None else f", {rung.seconds_per_image:.1f} s"
-        lines.append(
-            f"  {rung.name}: up to {rung.largest}x{rung.largest}{peak}{time}; {rung.settings.text()}"
-        )
+        lines.append(f"  {rung.name}: up to {rung.extent}{peak}{time}; {rung.settings.text()}")
     return "\n".join([*lines, "", f"File: {path}"])
 
 
@@ -122,7 +120,7 @@ def compared(first: str, second: str, *, as_json: bool) -> str:
         "ladder": {
             name: pair
             for name in dict.fromkeys(rung.name for rung in (*one.ladder, *other.ladder))
-            if (pair := (_largest(one, name), _largest(other, name)))[0] != pair[1]
+            if (pair := (_extent(one, name), _extent(other, name)))[0] != pair[1]
         },
     }
     if as_json:
@@ -142,8 +140,8 @@ def _differences(
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _largest(profile: Profile, rung_name: str) -> int | None:
-    return next((rung.largest for rung in profile.ladder if rung.name == rung_name), None)
+def _extent(profile: Profile, rung_name: str) -> str | None:
+    return next((rung.extent for rung in profile.ladder if rung.name == rung_name), None)
 
 
 def _word(value: object) -> str:
@@ -180,12 +178,11 @@ def _script(
 ) -> str:
     model = resolve(profile.model, allow_pickle=True)
     mark = profile.fingerprint
-    proven = next((one.largest for one in profile.ladder if one.settings == settings), None)
+    proven = next((one.extent for one in profile.ladder if one.settings == settings), None)
     remarks = [
         f"Profile {path.stem}, made {profile.made_at[:10]} on {mark.name or mark.device} with torch {mark.torch} and "
         f"diffusers {mark.diffusers}.",
-        f"Rung '{rung}': {settings.text()}"
-        + (f"; measured up to {proven}x{proven} there." if proven else "."),
+        f"Rung '{rung}': {settings.text()}" + (f"; measured up to {proven} there." if proven else "."),
     ]
     if mark.device != "cpu" and settings.offload != "none":
         remarks.append("Parts of the model wait in host memory: slower, but larger models and pictures fit.")

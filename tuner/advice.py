@@ -119,7 +119,12 @@ def _points(profile: Profile, rung: ProfileRung) -> tuple[_Point, ...]:
     }
     if rung.peak_bytes is not None:
         # Profiles that were made by hand or cut down may have no trials.
-        points.add(_Point(width=rung.largest, height=rung.largest, batch=1, peak=rung.peak_bytes))
+        side = rung.largest
+        points.add(
+            _Point(
+                width=rung.width or side, height=rung.height or side, batch=rung.batch, peak=rung.peak_bytes
+            )
+        )
     return tuple(sorted(points, key=lambda point: (point.pixels, point.peak)))
 
 

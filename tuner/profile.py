@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,18 +25,34 @@ READABLE = ("sdoctor.profile/1", SCHEMA)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileRung:
-    """One rung of the ladder: settings, and the largest square picture that was proven with them."""
+    """One rung of the ladder: settings, and the largest picture that was proven with them."""
 
     name: str
     settings: Settings
     largest: int
-    """Side in pixels of the largest run that finished."""
+    """Side in pixels of the largest run that finished; of one that is not square, of the square with as many pixels."""
     limit: str
     """What stands above it: memory, max-size or time."""
     peak_bytes: int | None = None
     """Peak of memory of that run, measured."""
     seconds_per_image: float | None = None
     """Time that that run took, measured."""
+    width: int | None = None
+    height: int | None = None
+    """Of that run; None for a square, and in profiles that were made before this was written down."""
+    batch: int = 1
+    """Pictures that that run made."""
+
+    @property
+    def extent(self) -> str:
+        """What was proven, for people: "1536x896", "512x512, batch 4"."""
+        size = f"{self.width or self.largest}x{self.height or self.largest}"
+        return size if self.batch == 1 else f"{size}, batch {self.batch}"
+
+    def proves(self, width: int, height: int, batch: int = 1) -> bool:
+        """Whether so many pictures of this size are no more than what ran, by their pixels, each and together."""
+        area = (self.width or self.largest) * (self.height or self.largest)
+        return width * height <= area and width * height * batch <= area * self.batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +81,10 @@ class Profile:
     low_memory: bool = False
     """Whether only settings that need little memory were asked about (``sdoctor tune --low-memory``)."""
 
-    def settings_for(self, width: int, height: int) -> tuple[Settings, str]:
-        """The first rung that was proven at this many pixels, with its name; the last one if none was.
-
-        A picture that is not square is compared by its area.
-        """
-        area = width * height
+    def settings_for(self, width: int, height: int, batch: int = 1) -> tuple[Settings, str]:
+        """The first rung that was proven at this many pixels, with its name; the last one if none was."""
         for rung in self.ladder:
-            if rung.largest**2 >= area:
+            if rung.proves(width, height, batch):
                 return rung.settings, rung.name
         if self.ladder:
             return self.ladder[-1].settings, self.ladder[-1].name
@@ -104,8 +117,12 @@ class Profile:
         return tune_pipeline(self, pipe, size=(width, height), budget=budget, device=device, force=force)
 
     def proven_side(self) -> int | None:
-        """Side of the largest picture that was proven with any rung."""
+        """Side of the largest picture that was proven with any rung, as ``ProfileRung.largest`` counts it."""
         return max((rung.largest for rung in self.ladder), default=None)
+
+    def furthest(self) -> ProfileRung | None:
+        """The rung with the largest picture; of equals the fastest."""
+        return max(self.ladder, key=lambda rung: rung.largest, default=None)
 
 
 def profile_of(
@@ -134,7 +151,10 @@ def profile_of(
             ProfileRung(
                 name=item.rung.name,
                 settings=item.rung.settings,
-                largest=item.edge.works.width,
+                largest=math.isqrt(item.edge.works.width * item.edge.works.height),
+                width=item.edge.works.width,
+                height=item.edge.works.height,
+                batch=item.edge.works.batch,
                 limit=item.edge.limit.value,
                 peak_bytes=item.edge.works.peak_bytes,
                 seconds_per_image=item.edge.works.seconds_per_image,

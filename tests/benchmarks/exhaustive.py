@@ -1,10 +1,12 @@
 """What `sdoctor tune` found against an exhaustive search over the same knobs.
 
-    python -P tests/benchmarks/exhaustive.py builtin:tiny --size 128 --steps 4
-    python -P tests/benchmarks/exhaustive.py builtin:sd15 --size 256 --steps 2
+    cd tests && python -m benchmarks.exhaustive builtin:tiny --size 128 --steps 4
+    cd tests && python -m benchmarks.exhaustive builtin:sd15 --size 256 --steps 1 --record sd15.jsonl --minutes 12
 
-Both searches run on this machine, one after the other. Their winners are then measured anew, in turns, so that what the
-machine does meanwhile meets both alike. Prints a Markdown table.
+Three parts, one after the other: tune's own search for speed, every combination of the values that tune would try, and a
+duel of the two winners: they are measured anew, in turns, so that what the machine does meanwhile meets both alike. With
+``--record`` every trial is on disk as it ends, and the same command goes on from there; ``--minutes`` breaks off in time
+(exit code 3). Prints a Markdown table; exits with 1 if tune's winner is more than 3 % slower than the exhaustive one.
 """
 
 from __future__ import annotations
@@ -12,21 +14,83 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
+import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
 
 from doctor.gather import gather
+from tuner.fingerprint import fingerprint_of
+from tuner.gate import Gate
 from tuner.knobs import KNOBS, default_settings, is_lossless, refusals
 from tuner.lab import Bench, Lab
-from tuner.probe import Trial
+from tuner.probe import Probe, Purpose, Trial
 from tuner.settings import Settings
 from tuner.strategy.comparing import NOISE
 from tuner.strategy.fastest import probe_at
 from tuner.strategy.goal import Goal
-from tuner.study import Study
+from tuner.study import Result, Study
 from tuner.target import Target, choose_target
 
-_DUELS = 5
+_ROUNDS = 5
+
+
+class _Ran(msgspec.Struct, frozen=True):
+    """One line of the record."""
+
+    part: str
+    trial: Trial
+
+
+class _BrokenOff(Exception):
+    """The time is over."""
+
+
+@dataclass
+class Record:
+    """The trials so far, part by part; on disk, if there is a file."""
+
+    path: Path | None
+    until: float | None
+    ran: list[_Ran] = field(default_factory=list)
+
+    def begin(self, about: str) -> None:
+        """Read what there is. ``about`` stands for machine and question: a record of another one is refused."""
+        if self.path is None:
+            return
+        if not self.path.exists():
+            self.path.write_text(about + "\n", "utf-8")
+            return
+        first, *lines = self.path.read_text("utf-8").splitlines()
+        if first != about:
+            raise SystemExit(f"{self.path} is the record of another machine or question; name another file.")
+        self.ran = [msgspec.json.decode(line, type=_Ran) for line in lines]
+
+    def of(self, part: str) -> list[Trial]:
+        """The trials of a part, in the order in which they ended."""
+        return [one.trial for one in self.ran if one.part == part]
+
+    def run(self, part: str, run: Callable[[], Trial]) -> Trial:
+        """Run one trial and keep it. Raises _BrokenOff if the time is over."""
+        if self.until is not None and time.monotonic() > self.until:
+            raise _BrokenOff
+        trial = run()
+        line = _Ran(part, trial)
+        self.ran.append(line)
+        if self.path is not None:
+            with self.path.open("ab") as file:
+                file.write(msgspec.json.encode(line) + b"\n")
+        print(f"{part} {len(self.of(part))}: {_line(trial)}", file=sys.stderr, flush=True)
+        return trial
+
+
+def _line(trial: Trial) -> str:
+    took = "" if trial.seconds_per_image is None else f", {trial.seconds_per_image:.3f} s"
+    return f"{trial.settings.text()}: {trial.outcome.value}{took}"
 
 
 def combinations(target: Target, batch: int, *, lossy: bool) -> Iterator[Settings]:
@@ -35,6 +99,8 @@ def combinations(target: Target, batch: int, *, lossy: bool) -> Iterator[Setting
     choices = []
     for knob in KNOBS:
         tried = [value for value in knob.candidates(target, batch) if value not in knob.slow]
+        if knob.only_lossy and not lossy:
+            tried = []
         values = {getattr(Settings(), knob.name), getattr(base, knob.name), *tried}
         choices.append([(knob.name, value) for value in sorted(values, key=str)])
     for chosen in itertools.product(*choices):
@@ -43,34 +109,81 @@ def combinations(target: Target, batch: int, *, lossy: bool) -> Iterator[Setting
             yield settings
 
 
-def exhaustive(lab: Lab, goal: Goal) -> list[Trial]:
+@dataclass
+class _Remembering:
+    """A runner that keeps what ran under a part's name."""
+
+    lab: Lab
+    record: Record
+    part: str
+
+    def run(self, probe: Probe) -> Trial:
+        return self.record.run(self.part, lambda: self.lab.run(probe))
+
+
+def tuned(lab: Lab, goal: Goal, record: Record) -> Result:
+    """tune's own search; a study goes on from its trials alone."""
+    trials = record.of("tune")
+    return Study(goal=goal, runner=_Remembering(lab, record, "tune"), trials=trials).run()
+
+
+def exhaustive(lab: Lab, goal: Goal, record: Record) -> list[Trial]:
     """Every combination, measured."""
-    return [
-        lab.run(probe_at(goal, settings))
-        for settings in combinations(goal.target, goal.batch, lossy=goal.lossy)
-    ]
+    done = {trial.settings: trial for trial in record.of("every")}
+    # The reference for the pictures first, as tune does it.
+    wanted = sorted(
+        combinations(goal.target, goal.batch, lossy=goal.lossy), key=lambda one: one != Settings()
+    )
+    for settings in wanted:
+        if settings not in done:
+            purpose = Purpose.BASELINE if settings == Settings() else Purpose.FASTEST
+            probe = probe_at(goal, settings, purpose)
+            done[settings] = record.run("every", lambda probe=probe: lab.run(probe))  # type: ignore[misc]
+    return list(done.values())
 
 
-def duel(lab: Lab, goal: Goal, first: Settings, second: Settings) -> tuple[float, float]:
-    """Seconds per picture of both, the median of runs made in turns."""
-    seconds: dict[Settings, list[float]] = {first: [], second: []}
-    for _ in range(_DUELS):
-        for settings in dict.fromkeys((first, second)):
-            trial = lab.run(probe_at(goal, settings))
-            if trial.seconds_per_image is None:
-                raise SystemExit(f"{settings.text()} failed: {trial.message}")
-            seconds[settings].append(trial.seconds_per_image)
-    return statistics.median(seconds[first]), statistics.median(seconds[second])
+def duel(lab: Lab, goal: Goal, record: Record, both: tuple[Settings, Settings], rounds: int) -> list[Trial]:
+    """The two in turns, so many times each; one of them if they are the same."""
+    for number in range(rounds):
+        # The order turns too: who comes second may find a warmer machine.
+        for settings in dict.fromkeys(both if number % 2 == 0 else both[::-1]):
+            mine = [trial for trial in record.of("duel") if trial.settings == settings]
+            if len(mine) <= number:
+                probe = probe_at(goal, settings, Purpose.CONFIRMATION)
+                record.run("duel", lambda probe=probe: lab.run(probe))  # type: ignore[misc]
+    return record.of("duel")
 
 
-def main() -> None:
+def _seconds(trials: list[Trial], settings: Settings) -> list[float]:
+    mine = [trial for trial in trials if trial.settings == settings]
+    failed = next((trial for trial in mine if trial.seconds_per_image is None), None)
+    if failed is not None:
+        raise SystemExit(f"{settings.text()} failed in the duel: {failed.message}")
+    return [trial.seconds_per_image or 0.0 for trial in mine]
+
+
+def _row(search: str, trials: list[Trial], winner: Settings, measured: list[float]) -> str:
+    minutes = sum(trial.seconds or 0.0 for trial in trials) / 60
+    middle = f"{statistics.median(measured):.3f} ({min(measured):.3f} to {max(measured):.3f})"
+    return f"| {search} | {len(trials)} | {minutes:.1f} | {winner.text()} | {middle} |"
+
+
+def main() -> int:
     """Search both ways, compare, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="of the duel")
+    parser.add_argument("--record", type=Path, help="where to keep the trials, to go on from")
+    parser.add_argument("--minutes", type=float, help="break off after so long; needs --record")
     options = parser.parse_args()
-    target = choose_target(gather())
+    if options.minutes is not None and options.record is None:
+        parser.error("--minutes needs --record, or what was measured would be lost.")
+    facts = gather()
+    target = choose_target(facts, "cpu")
     goal = Goal(
         target=target,
         budget=target.memory_free,
@@ -84,31 +197,42 @@ def main() -> None:
         max_size=options.size,
         step=options.size,
     )
+    until = None if options.minutes is None else time.monotonic() + options.minutes * 60
+    record = Record(options.record, until)
+    question = f"{options.model} {options.size} {options.steps}"
+    record.begin(f"{question} on {fingerprint_of(facts, target).key()}")
     bench = Bench(model=options.model, device=target.device, budget=target.memory_free)
-    with Lab(bench) as lab:
-        began = time.monotonic()
-        result = Study(goal=goal, runner=lab).run()
-        between = time.monotonic()
-        everything = exhaustive(lab, goal)
-        ended = time.monotonic()
-        finished = [trial for trial in everything if trial.seconds_per_image is not None]
-        if result.best is None or not finished:
-            raise SystemExit("Nothing ran.")
-        best = min(finished, key=lambda trial: trial.seconds_per_image or 0.0).settings
-        tuned, exact = duel(lab, goal, result.best.settings, best)
+    with tempfile.TemporaryDirectory(prefix="sdoctor-exhaustive-") as scratch:
+        pictures = Path(scratch) if options.record is None else options.record.with_suffix(".pictures")
+        try:
+            with Lab(bench, gate=Gate(pictures / "tune")) as lab:
+                result = tuned(lab, goal, record)
+            with Lab(bench, gate=Gate(pictures / "every")) as lab:
+                everything = exhaustive(lab, goal, record)
+                finished = [trial for trial in everything if trial.seconds_per_image is not None]
+                if result.best is None or not finished:
+                    raise SystemExit("Nothing ran.")
+                best = min(finished, key=lambda trial: trial.seconds_per_image or 0.0).settings
+                both = (result.best.settings, best)
+                fought = duel(lab, goal, record, both, options.rounds)
+        except _BrokenOff:
+            count = len(record.ran)
+            print(f"Broken off with {count} trials; the same command goes on from {options.record}.")
+            return 3
+    speed = [trial for trial in result.trials if trial.purpose is not Purpose.LARGEST]
+    mine, exact = (_seconds(fought, settings) for settings in both)
     print(f"{options.model} at {options.size}x{options.size}, {options.steps} steps, on {target.name}:\n")
-    print("| search | runs | minutes | winner | s per picture, measured in turns |")
-    print("|---|---|---|---|---|")
-    tuned_minutes, exact_minutes = (between - began) / 60, (ended - between) / 60
     print(
-        f"| tune | {len(result.trials)} | {tuned_minutes:.1f} | {result.best.settings.text()} | {tuned:.3f} |"
+        "| search | runs | minutes | winner | s per picture, in turns: median (least to most) |\n|---|---|---|---|---|"
     )
-    print(f"| exhaustive | {len(everything)} | {exact_minutes:.1f} | {best.text()} | {exact:.3f} |")
+    print(_row("tune", speed, both[0], mine))
+    print(_row("exhaustive", everything, both[1], exact))
+    ratio = statistics.median(mine) / statistics.median(exact)
     print(
-        f"\ntune's winner takes {tuned / exact:.3f} times the exhaustive winner's time "
-        f"(two candidates closer than {NOISE:.0%} count as equal)."
+        f"\ntune's winner takes {ratio:.3f} times the exhaustive winner's time, medians of {len(exact)} each."
     )
+    return 0 if ratio <= 1 + NOISE else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

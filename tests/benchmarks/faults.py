@@ -29,14 +29,18 @@ import psutil
 from tuner.journal import read
 
 ROOT = Path(__file__).resolve().parents[2]
-TUNE = ("tune", "builtin:tiny", "--device", "cpu", "--memory", "512MiB", "--size", "64", "--steps", "1")
-STUDY = (*TUNE, "--goal", "size", "--max-size", "128", "--run-limit", "30", "--json")
+SIDE = 64
+"""Pixels. The study's own runs have this size and are left alone; its search for larger pictures is harmed."""
+TUNE = ("tune", "builtin:tiny", "--device", "cpu", "--memory", "512MiB", "--size", str(SIDE), "--steps", "1")
+SHAPES = ("--aspect", "1:1", "--aspect", "2:1", "--aspect", "3:2")
+"""So that there are a few runs on any machine, whatever settings it tries."""
+STUDY = (*TUNE, "--goal", "size", "--step", "16", "--max-size", "128", *SHAPES, "--run-limit", "30", "--json")
 WORKER_FAULTS = (
     ("SIGKILL denoise", "crashed"),
     ("oom decode", "out_of_memory"),
     ("SIGSEGV decode", "crashed"),
-    ("oom load", "out_of_memory"),
     ("oom encode", "out_of_memory"),
+    ("oom load", "out_of_memory"),
     ("oom denoise", "out_of_memory"),
     ("SIGABRT encode", "crashed"),
     ("hang denoise", "too_slow"),
@@ -75,10 +79,10 @@ class Bench:
         self.plan.mkdir()
 
     def faults(self, lines: Sequence[str]) -> None:
-        """What the workers from the second on shall suffer; [] for nothing."""
+        """What the workers shall suffer, one after the other (tests/fault_injection)."""
         for old in self.plan.iterdir():
             old.unlink()
-        (self.plan / "plan").write_text("\n".join(lines))
+        (self.plan / "plan").write_text("\n".join([str(SIDE), *lines]))
 
     def start(
         self, *arguments: str, before: Callable[[], None] | None = None, harmed: bool = False
@@ -159,7 +163,7 @@ def orphans(family: Sequence[psutil.Process]) -> int:
 
 
 def worker_rows(bench: Bench, faults: Sequence[tuple[str, str]]) -> list[Row]:
-    """A study whose workers, from the second on, die one after the other."""
+    """A study whose workers die one after the other while they look for the largest picture."""
     bench.faults([fault for fault, _ in faults])
     ending = end(bench, bench.start(*STUDY, harmed=True))
     trials = ending.document.get("trials", [])
@@ -191,7 +195,9 @@ def kill_the_parent(bench: Bench, after: int, signal_number: int) -> Row:
     until = time.monotonic() + 300
     while bench.trials() < after and running.poll() is None and time.monotonic() < until:
         time.sleep(0.1)
-    family = psutil.Process(running.pid).children(recursive=True)
+    family = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = psutil.Process(running.pid).children(recursive=True)
     running.send_signal(signal_number)
     running.wait(60)
     name = signal.Signals(signal_number).name

@@ -1,7 +1,10 @@
 """Faults for the real worker: Python imports this at start when its folder is on PYTHONPATH.
 
-FAULTS names a folder with a file ``plan`` of lines "act phase". The first worker of a study is left alone, each later
-one takes the next line: when that phase begins, the act is done to it. Other programs are left alone.
+FAULTS names a folder with a file ``plan``: its first line is the picture's side that is left alone (the study needs one
+run that works), the others are "act phase". Each worker takes the next line when it draws a picture of another size, or
+when it loads, if that is the phase and another worker came before it: when the phase begins, the act is done to it.
+Whatever settings a study tries on this machine, its search for the largest picture leads there. Other programs are left
+alone.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 _MODULE = "tuner.worker.session"
@@ -28,32 +32,44 @@ def _act(name: str) -> None:
         os.kill(os.getpid(), getattr(signal, name))
 
 
-def _take(folder: Path) -> tuple[str, str] | None:
-    """This worker's line of the plan; a line is taken once (making a file fails where there is one)."""
-    lines = ["none none", *(folder / "plan").read_text().splitlines()]
-    for number, line in enumerate(lines):
-        try:
-            (folder / f"taken-{number}").touch(exist_ok=False)
-        except FileExistsError:
-            continue
-        act, phase = line.split()
-        return act, phase
+def _next_line(folder: Path) -> tuple[int, str, str] | None:
+    """The first line of the plan that no worker has taken."""
+    for number, line in enumerate((folder / "plan").read_text().splitlines()[1:]):
+        if not (folder / f"taken-{number}").exists():
+            act, phase = line.split()
+            return number, act, phase
     return None
 
 
 def _harm(session: type) -> None:
-    fault = _take(Path(os.environ["FAULTS"]))
-    if fault is None:
-        return
-    act, phase_name = fault
-    begin = session.begin
+    folder = Path(os.environ["FAULTS"])
+    alone = int((folder / "plan").read_text().splitlines()[0])
+    load, generate, begin = session.load, session.generate, session.begin
+    due: list[tuple[str, str]] = []
 
-    def harmed(self: object, phase: object) -> None:
+    def take(wanted: Callable[[str], bool]) -> None:
+        line = _next_line(folder)
+        if line is not None and wanted(line[2]):
+            (folder / f"taken-{line[0]}").touch(exist_ok=False)
+            due[:] = [(line[1], line[2])]
+
+    def harmed_load(self: object, command: object) -> None:
+        if (folder / "a-worker-came-before").exists():
+            take(lambda phase: phase == "load")
+        (folder / "a-worker-came-before").touch()
+        load(self, command)
+
+    def harmed_generate(self: object, command: object) -> None:
+        if command.request.width != alone and not due:
+            take(lambda phase: phase != "load")
+        generate(self, command)
+
+    def harmed_begin(self: object, phase: object) -> None:
         begin(self, phase)
-        if phase == phase_name:
-            _act(act)
+        if due and phase == due[0][1]:
+            _act(due[0][0])
 
-    session.begin = harmed
+    session.load, session.generate, session.begin = harmed_load, harmed_generate, harmed_begin
 
 
 class _Finder(importlib.abc.MetaPathFinder):

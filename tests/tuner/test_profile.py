@@ -118,6 +118,23 @@ def test_the_first_rung_that_was_proven_at_the_size_is_taken(size, rung):
     assert PROFILE.settings_for(*size)[1] == rung
 
 
+def test_a_wide_study_promises_no_square_of_its_width():
+    wide = replace(PROFILE.ladder[0], largest=1173, width=1536, height=896)
+    profile = replace(
+        PROFILE, ladder=(wide, replace(PROFILE.ladder[1], largest=1408, width=1856, height=1088))
+    )
+    assert wide.extent == "1536x896"
+    assert profile.settings_for(1536, 896)[1] == profile.settings_for(896, 1536)[1] == "fastest"
+    assert profile.settings_for(1536, 1536)[1] == "tiled decode"
+    assert not profile.ladder[1].proves(1536, 1536)
+    # Four at once, as tuned: each and all together must be no more than what ran.
+    four = replace(PROFILE.ladder[0], largest=512, width=512, height=512, batch=4)
+    assert four.proves(512, 512, 4)
+    assert not four.proves(512, 512, 5)
+    assert not four.proves(1024, 1024)
+    assert PROFILE.ladder[0].proves(512, 512, 4)
+
+
 def test_a_write_that_fails_leaves_the_old_profile(monkeypatch):
     path = store.save(PROFILE)
     before = path.read_bytes()
