@@ -9,6 +9,9 @@ from tuner.caching_allocator import Block, CachingAllocator, OutOfMemory
 from tuner.dryrun.rows import CONVOLUTION, ENTER, LEAVE, RELEASE, STAGES, Answer, Call, Component
 from tuner.workspaces import convolution_bytes, convolution_bytes_on_cpu, cublas_bytes
 
+LAYER_BY_LAYER = ("sequential", "group", "group-no-stream")
+"""Ways of offloading that bring and take away the weights of each layer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagePeak:
@@ -160,7 +163,7 @@ class _Run:
 
     def _bring(self, part: Component) -> None:
         """Have a whole component's weights where they are needed; layers come and go by themselves."""
-        if self._offload in ("sequential", "group"):
+        if self._offload in LAYER_BY_LAYER:
             return
         if self._offload == "model":
             self._send_away_the_one_before(part.name)
@@ -209,7 +212,7 @@ class _Layers:
 
     def __init__(self, call: Call, offload: str, allocator: CachingAllocator) -> None:
         self._layers, self._allocator = call.layers, allocator
-        self._moves = offload in ("sequential", "group")
+        self._moves = offload in LAYER_BY_LAYER
         self._order = [number for size, number in call.events if size == ENTER] if offload == "group" else []
         self._place = 0
         self._ahead: Block | None = None

@@ -46,7 +46,7 @@ def _transfers(answer: Answer, card: Card, offload: str, steps: int) -> float:
         return 0.0
     if offload == "model":
         return sum(part.bytes for part in answer.components) / (card.pcie_bytes * _COMPONENT_TRANSFER)
-    share = _LEAF_TRANSFER if offload == "sequential" else _PREFETCHED_TRANSFER
+    share = _PREFETCHED_TRANSFER if offload == "group" else _LEAF_TRANSFER
     moved = 0
     for index in answer.order:
         call = answer.calls[index]

@@ -23,6 +23,7 @@ from doctor.trace import Outcome
 from tuner.architecture import architecture_differences, architecture_of
 from tuner.failures import outcome_of
 from tuner.knobs import KNOBS, apply_in_place, apply_settings, read_setup
+from tuner.knobs.fewer_steps import default_steps_of, steps_for
 from tuner.settings import Settings
 from tuner.stepping import Step, steps_below
 from tuner.target import Target
@@ -122,7 +123,7 @@ class Tuned:
         while True:
             self._set_budget()
             try:
-                return self.pipe(*arguments, **named)
+                return self.pipe(*arguments, **self._with_its_steps(named))
             except Exception as error:
                 self._lift_budget()
                 if outcome_of(error) is not Outcome.OUT_OF_MEMORY:
@@ -135,6 +136,12 @@ class Tuned:
                 self._lift_budget()
             # Outside of the handler: until then the error holds the frames, and they hold the tensors.
             self._step_down(step)
+
+    def _with_its_steps(self, named: dict[str, Any]) -> dict[str, Any]:
+        if self.settings.fewer_steps == "off":
+            return named
+        asked = named.get("num_inference_steps", default_steps_of(self.pipe))
+        return named if asked is None else named | {"num_inference_steps": steps_for(self.pipe, asked)}
 
     def __getattr__(self, name: str) -> Any:
         if name == "pipe":

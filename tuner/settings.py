@@ -27,6 +27,7 @@ class Settings:
     weights: str = "native"
     fused_qkv: str = "off"
     step_cache: str = "none"
+    fewer_steps: str = "off"
     tf32: str = "off"
     cudnn_benchmark: str = "off"
     threads: int | None = None
@@ -53,7 +54,13 @@ class Settings:
     def as_the_models_see_them(self) -> Self:
         """Without what leaves the work of the models as it is: where they run and how a device computes a product."""
         return self.but(
-            offload="none", threads=None, compile="none", step_cache="none", tf32="off", cudnn_benchmark="off"
+            offload="none",
+            threads=None,
+            compile="none",
+            step_cache="none",
+            fewer_steps="off",
+            tf32="off",
+            cudnn_benchmark="off",
         )
 
     def differences(self, other: Settings) -> dict[str, str | int | None]:
@@ -82,6 +89,7 @@ _WORDS = {
     "weights": "{} weights",
     "fused_qkv": "fused QKV",
     "step_cache": "{} cache",
+    "fewer_steps": "{} of the steps",
     "tf32": "TF32",
     "cudnn_benchmark": "cuDNN benchmark",
     "threads": "{} threads",

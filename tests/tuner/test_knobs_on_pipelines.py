@@ -7,10 +7,12 @@ import torch
 from mini_pipeline import write_mini
 
 from tuner.knobs import KNOBS, apply_in_place, apply_settings, knob, read_setup
+from tuner.knobs.fewer_steps import default_steps_of, steps_for
 from tuner.models import resolve
 from tuner.settings import Settings
 from tuner.worker.assemble import build_pipeline
 from tuner.worker.build import load_pipeline
+from tuner.worker.compiling import compiled_seconds
 from tuner.worker.noise import fill
 
 
@@ -50,6 +52,7 @@ def reference() -> bytes:
         # The hooks of both kinds work between a CPU and itself: the same code as on a card, without its gain.
         ("offload", "model", "model"),
         ("offload", "group", "group"),
+        ("offload", "group-no-stream", "group-no-stream"),
     ],
 )
 def test_lossless_knobs_do_what_they_say_and_keep_the_picture(name, value, reads, reference):
@@ -93,6 +96,52 @@ def test_a_transformer_takes_a_backend_of_attention_and_a_cache_of_steps(tmp_pat
     assert read_setup(pipe)["step_cache"] == "none"
 
 
+@pytest.mark.parametrize("kind", ["taylorseer", "pyramid"])
+def test_a_cache_of_steps_saves_work_and_can_be_taken_away_again(tmp_path, kind):
+    pipe = build_pipeline(
+        write_mini(tmp_path / "flux", "flux"), lambda name, model: fill(model, name, torch.float32)
+    )
+    pipe.set_progress_bar_config(disable=True)
+    computed = []
+    for block in (*pipe.transformer.transformer_blocks, *pipe.transformer.single_transformer_blocks):
+        block.attn.to_q.register_forward_hook(lambda *_: computed.append(1))
+
+    def work() -> int:
+        computed.clear()
+        with torch.inference_mode():
+            pipe("x", width=64, height=64, num_inference_steps=12, output_type="latent")
+        return len(computed)
+
+    everything = work()
+    assert knob("step_cache").apply(pipe, kind, "cpu") is None
+    assert knob("step_cache").read(pipe) == kind
+    assert work() < 0.75 * everything
+    # From one kind to another, as a study does it in one worker after another.
+    knob("step_cache").apply(pipe, "first-block", "cpu")
+    assert knob("step_cache").read(pipe) == "first-block"
+    knob("step_cache").apply(pipe, "none", "cpu")
+    assert work() == everything
+
+
+def test_one_kernel_of_attention_comes_first_and_the_order_comes_back(reference):
+    before = torch._C._get_sdp_priority_order()
+    pipe = tiny()
+    apply_settings(pipe, Settings(attention="sdpa-math"), "cpu")
+    assert "math first" in read_setup(pipe)["attention"]
+    assert torch._C._get_sdp_priority_order()[0] == int(torch.nn.attention.SDPBackend.MATH)
+    assert max(abs(a - b) for a, b in zip(draw(pipe), reference, strict=True)) <= 2
+    knob("attention").apply(pipe, "sdpa", "cpu")
+    assert torch._C._get_sdp_priority_order() == before
+
+
+def test_fewer_steps_are_made_by_whoever_calls_the_pipeline():
+    pipe = tiny()
+    assert (steps_for(pipe, 20), default_steps_of(pipe)) == (20, 50)
+    apply_settings(pipe, Settings(fewer_steps="half"), "cpu")
+    assert read_setup(pipe)["fewer_steps"] == "half"
+    assert [steps_for(pipe, asked) for asked in (20, 5, 1)] == [10, 2, 1]
+
+
 @pytest.mark.parametrize(("name", "value"), [("attention", "_native_math"), ("step_cache", "first-block")])
 def test_a_u_net_says_that_what_is_made_for_transformers_changes_nothing(name, value):
     pipe = tiny()
@@ -102,11 +151,18 @@ def test_a_u_net_says_that_what_is_made_for_transformers_changes_nothing(name, v
 
 
 @pytest.mark.slow
-def test_compiled_blocks_give_the_same_picture(reference):
+@pytest.mark.parametrize("value", ["inductor", "inductor-whole"])
+def test_compiled_blocks_give_the_same_picture(reference, value):
     pipe = tiny()
-    assert knob("compile").apply(pipe, "inductor", "cpu") is None
-    assert knob("compile").read(pipe) == "inductor"
+    assert knob("compile").apply(pipe, value, "cpu") is None
+    assert knob("compile").read(pipe) == value
+    before = compiled_seconds()
     assert max(abs(a - b) for a, b in zip(draw(pipe), reference, strict=True)) <= 2
+    # What the compiler took is known apart, and only the first picture pays it.
+    first = compiled_seconds() - before
+    assert first > 1
+    draw(pipe)
+    assert compiled_seconds() - before < 1.1 * first
 
 
 def test_the_setup_names_every_knob():

@@ -177,9 +177,9 @@ def test_where_it_cannot_be_used(changes, target, words):
 
 
 def test_it_is_tried_by_measurement_where_it_is_installed():
-    assert knob("compile").slow == ("inductor",)
-    assert knob("compile").candidates(CPU, 1) == ("openvino", "inductor")
-    assert knob("compile").candidates(Target(device="cpu"), 1) == ("inductor",)
+    assert knob("compile").slow == ("inductor", "inductor-whole")
+    assert knob("compile").candidates(CPU, 1) == ("openvino", "inductor", "inductor-whole")
+    assert knob("compile").candidates(Target(device="cpu"), 1) == ("inductor", "inductor-whole")
 
 
 def test_the_worker_runs_it_and_says_what_is_in_force(tmp_path, monkeypatch):

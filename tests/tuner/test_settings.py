@@ -165,6 +165,7 @@ def test_what_a_processor_cannot_do_says_why(changes, words):
         ({"attention": "flash", "precision": "bf16"}, (8, 6), "flash-attn is not installed"),
         ({"attention": "_native_cudnn"}, (8, 6), "16 bits only"),
         ({"compile": "inductor"}, (8, 6), "needs triton"),
+        ({"compile": "inductor-whole"}, (8, 6), "needs triton"),
         ({"compile": "inductor", "offload": "sequential"}, (8, 6), "cut the program to pieces"),
     ],
 )
@@ -180,4 +181,8 @@ def test_what_takes_minutes_or_changes_the_picture_is_tried_only_when_asked_for(
     assert all(settings.compile == "none" for settings in tried())
     assert any(settings.compile == "inductor" for settings in tried(slow=True))
     assert all(settings.step_cache == "none" for settings in tried())
-    assert any(settings.step_cache == "first-block" for settings in tried(lossy=True))
+    assert {settings.step_cache for settings in tried(lossy=True)} == {
+        "none", "first-block", "taylorseer", "pyramid"
+    }  # fmt: skip
+    assert all(settings.fewer_steps == "off" for settings in tried())
+    assert {settings.fewer_steps for settings in tried(lossy=True)} == {"off", "three-quarters", "half"}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profile_parts import profile_with
 
-from tuner.knobs import refusals
+from tuner.knobs import knob, refusals
 from tuner.settings import Settings
 from tuner.stepping import steps_below
 from tuner.target import Target
@@ -57,7 +57,7 @@ def test_what_the_user_insists_on_stays_and_makes_no_doubles():
         precision=st.sampled_from(["fp32", "fp16", "bf16"]),
         vae_tiling=st.sampled_from(["on", "off"]),
         vae_slicing=st.sampled_from(["on", "off"]),
-        offload=st.sampled_from(["none", "model", "group", "sequential"]),
+        offload=st.sampled_from(knob("offload").values),
     ),
     rungs=st.lists(st.sampled_from([FAST, TILED, MOVED]), unique=True),
 )
@@ -66,7 +66,7 @@ def test_any_way_down_ends_and_never_turns_back(start, rungs):
     settings = [step.settings for step in steps]
     assert start not in settings
     assert len(settings) == len(set(settings))
-    order = ["none", "model", "group", "sequential"]
+    order = list(knob("offload").values)
     assert all(order.index(one.offload) >= order.index(start.offload) for one in settings)
     assert all(refusals(one, CARD) == [] for one in settings)
 

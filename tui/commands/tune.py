@@ -61,7 +61,10 @@ def tune(
         bool, typer.Option("--lossy", help="Settings that change the picture beyond rounding may win.")
     ] = False,
     slow: Annotated[
-        bool, typer.Option("--slow", help="Also try what takes minutes to try: compile=inductor.")
+        bool,
+        typer.Option(
+            "--slow", help="Also try what takes minutes to try: compile=inductor and inductor-whole."
+        ),
     ] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     run_limit: Annotated[

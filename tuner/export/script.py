@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator
 
 from tuner.knobs import KNOBS
+from tuner.knobs.fewer_steps import share_of_steps
 from tuner.models import ModelKind, ModelRef, Recommended, has_weights
 from tuner.settings import Settings
 
@@ -50,7 +51,9 @@ def script(
     ]
     for knob in KNOBS:
         lines += knob.script(getattr(settings, knob.name))
-    lines += ["", *_drawing(size, recommended, pipeline or "")]
+    share = share_of_steps(settings.fewer_steps)
+    steps = max(1, round((recommended.steps or _USUAL_STEPS) * share))
+    lines += ["", *_drawing(size, steps, recommended, pipeline or "")]
     return "\n".join(lines) + "\n"
 
 
@@ -94,13 +97,13 @@ def _loading(
     yield ")"
 
 
-def _drawing(size: tuple[int, int], recommended: Recommended, pipeline: str) -> Iterator[str]:
+def _drawing(size: tuple[int, int], steps: int, recommended: Recommended, pipeline: str) -> Iterator[str]:
     yield "with torch.inference_mode():"
     yield "    picture = pipe("
     yield "        sys.argv[1],"
     yield f"        width={size[0]},"
     yield f"        height={size[1]},"
-    yield f"        num_inference_steps={recommended.steps or _USUAL_STEPS},"
+    yield f"        num_inference_steps={steps},"
     if recommended.guidance is not None:
         yield f"        guidance_scale={recommended.guidance},"
     if pipeline.startswith(_BINNING):

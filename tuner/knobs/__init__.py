@@ -14,6 +14,7 @@ from tuner.knobs import (
     compiler,
     component_precision,
     cuda_math,
+    fewer_steps,
     fused_qkv,
     memory_format,
     offload,
@@ -44,6 +45,7 @@ KNOBS: tuple[Knob, ...] = (
     # It takes the layers as the ones above leave them.
     weights.KNOB,
     step_cache.KNOB,
+    fewer_steps.KNOB,
     # It compiles the modules as the ones above leave them.
     compiler.KNOB,
     # Last: its hooks must find the modules as the others leave them.

@@ -15,16 +15,35 @@ from tuner.target import Target
 _WORTH_TRYING = ("_native_cudnn", "flash")
 
 
+_KERNELS = {
+    "sdpa-cudnn": "CUDNN_ATTENTION",
+    "sdpa-flash": "FLASH_ATTENTION",
+    "sdpa-efficient": "EFFICIENT_ATTENTION",
+    "sdpa-math": "MATH",
+}
+"""PyTorch's fused attention with one of its kernels before the others (torch.nn.attention.SDPBackend); where that one cannot
+compute something (flash a head of 512 numbers, as a VAE has) the next does. This works on U-Nets too, whose attention has no
+choice of diffusers' backends."""
+_PREFERENCE = "_sdoctor_sdpa_preference"
+
+
+def is_fused_of_torch(value: Value) -> bool:
+    """Whether PyTorch's own fused attention computes, with whichever kernel."""
+    return value == "sdpa" or value in _KERNELS
+
+
 def _candidates(target: Target, _batch: int) -> tuple[Value, ...]:
     if target.is_cpu:
         return ("sliced",)
     packaged = [name for name in _WORTH_TRYING if PACKAGES.get(name, "torch") in (*target.packages, "torch")]
-    return ("sliced", *(("xformers",) if "xformers" in target.packages else ()), *packaged)
+    return ("sliced", "sdpa-cudnn", *(("xformers",) if "xformers" in target.packages else ()), *packaged)
 
 
 def _refusal(value: Value, settings: Settings, target: Target) -> str | None:
     if value == "xformers":
         return _no_xformers(target)
+    if value in _KERNELS and target.is_cpu:
+        return "on a CPU PyTorch chooses its kernel of attention by itself; use attention=sdpa"
     if value not in BACKENDS:
         return None
     name = str(value)
@@ -47,6 +66,7 @@ def _no_xformers(target: Target) -> str | None:
 
 def _apply(pipe: Any, value: Value, _device: str) -> str | None:
     denoiser = denoiser_of(pipe)
+    _prefer(pipe, str(value))
     if value == "sliced":
         # Transformers accept the call and ignore it, so it is asked of U-Nets only.
         if not hasattr(getattr(pipe, "unet", None), "set_attention_slice"):
@@ -62,6 +82,22 @@ def _apply(pipe: Any, value: Value, _device: str) -> str | None:
     # A fresh pipeline computes with the fused attention by itself. diffusers' set_default_attn_processor()
     # would not restore that: it installs the older processor that writes the whole score matrix.
     return None
+
+
+def _prefer(pipe: Any, value: str) -> None:
+    """Let one kernel come first, or again as PyTorch has it. The order is the process's, not the pipeline's."""
+    before = getattr(pipe, _PREFERENCE, None)
+    if before is not None:
+        before[1].__exit__(None, None, None)
+        setattr(pipe, _PREFERENCE, None)
+    if value not in _KERNELS:
+        return
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    names = [_KERNELS[value], *(name for name in _KERNELS.values() if name != _KERNELS[value])]
+    context = sdpa_kernel([getattr(SDPBackend, name) for name in names], set_priority=True)
+    context.__enter__()
+    setattr(pipe, _PREFERENCE, (value, context))
 
 
 def _processors(denoiser: Any) -> list[Any]:
@@ -81,7 +117,9 @@ def _read(pipe: Any) -> str:
         # An enumeration of diffusers, or the plain name.
         name = getattr(backend, "value", backend)
         found.add(type(processor).__name__ + (f"({name})" if name else ""))
-    return "+".join(sorted(found)) or "unknown"
+    preferred = getattr(pipe, _PREFERENCE, None)
+    kernel = f", {preferred[0].removeprefix('sdpa-')} first" if preferred is not None else ""
+    return ("+".join(sorted(found)) or "unknown") + kernel
 
 
 def _script(value: Value) -> tuple[str, ...]:
@@ -89,6 +127,14 @@ def _script(value: Value) -> tuple[str, ...]:
         return ('pipe.unet.set_attention_slice("auto")',)
     if value == "xformers":
         return ("denoiser.enable_xformers_memory_efficient_attention()",)
+    if value in _KERNELS:
+        names = [_KERNELS[str(value)], *(name for name in _KERNELS.values() if name != _KERNELS[str(value)])]
+        return (
+            "from torch.nn.attention import SDPBackend, sdpa_kernel",
+            f"kernels = [{', '.join(f'SDPBackend.{name}' for name in names)}]",
+            "kernels_in_order = sdpa_kernel(kernels, set_priority=True)  # for as long as this name holds it",
+            "kernels_in_order.__enter__()",
+        )
     return (f'denoiser.set_attention_backend("{value}")',) if value in BACKENDS else ()
 
 
@@ -112,9 +158,10 @@ _TOLD: Table = {
 
 KNOB = Knob(
     name="attention",
-    about="sdpa is PyTorch's fused attention; sliced computes it in parts (an older way that replaces the fused one); "
-    "xformers uses that package's kernels; the other names are backends of diffusers for transformers.",
-    values=("sdpa", "sliced", "xformers", *BACKENDS),
+    about="sdpa is PyTorch's fused attention, sdpa-cudnn and its like the same with that kernel before the others; sliced "
+    "computes it in parts (an older way that replaces the fused one); xformers uses that package's kernels; the other names "
+    "are backends of diffusers for transformers.",
+    values=("sdpa", *_KERNELS, "sliced", "xformers", *BACKENDS),
     candidates=_candidates,
     refusal=_refusal,
     apply=_apply,

@@ -9,6 +9,9 @@ from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.settings import Settings
 from tuner.target import Target
 
+_INDUCTORS = ("inductor", "inductor-whole")
+"""Block by block first: minutes less to compile."""
+
 
 def _refusal(value: Value, settings: Settings, target: Target) -> str | None:
     if value == "none":
@@ -45,19 +48,19 @@ def _apply(pipe: Any, value: Value, _device: str) -> str | None:
 
         openvino.install(pipe, default_cache())
         return None
-    if value != "inductor":
+    if value not in _INDUCTORS:
         return None
     from tuner.worker.compiling import follow_dynamo
 
     follow_dynamo()
     denoiser = denoiser_of(pipe)
-    if getattr(denoiser, "_repeated_blocks", None):
+    if value == "inductor" and getattr(denoiser, "_repeated_blocks", None):
         # One program for the block that repeats instead of one for all of them: minutes less to compile.
         denoiser.compile_repeated_blocks()
     elif denoiser is not None:
         denoiser.compile()
     else:
-        return "compile=inductor changes nothing: this pipeline has no single denoiser"
+        return f"compile={value} changes nothing: this pipeline has no single denoiser"
     return None
 
 
@@ -70,13 +73,15 @@ def _late(pipe: Any) -> tuple[str, ...]:
 
 
 def _candidates(target: Target, _batch: int) -> tuple[Value, ...]:
-    return ("openvino", "inductor") if target.is_cpu and "openvino" in target.packages else ("inductor",)
+    return ("openvino", *_INDUCTORS) if target.is_cpu and "openvino" in target.packages else _INDUCTORS
 
 
 def _read(pipe: Any) -> str:
     if any(type(getattr(part, "forward", None)).__name__ == "Compiled" for part in (denoiser_of(pipe),)):
         return "openvino"
     denoiser = denoiser_of(pipe)
+    if getattr(denoiser, "_compiled_call_impl", None) is not None:
+        return "inductor-whole"
     modules = denoiser.modules() if denoiser is not None else ()
     compiled = any(getattr(module, "_compiled_call_impl", None) is not None for module in modules)
     return "inductor" if compiled else "none"
@@ -95,6 +100,8 @@ _OPENVINO = (
 _TOLD: Table = {
     **{(program, "none"): ITS_OWN_WAY for program in PROGRAMS},
     ("comfyui", "inductor"): by_hand("add the node TorchCompileModel after the model"),
+    ("comfyui", "inductor-whole"): by_hand("add the node TorchCompileModel after the model"),
+    ("sdnext", "inductor-whole"): by_hand("choose 'inductor' under Settings -> Model Compile"),
     ("sdnext", "inductor"): by_hand("choose 'inductor' under Settings -> Model Compile"),
     ("sdnext", "openvino"): flags("--use-openvino"),
 }
@@ -102,16 +109,19 @@ _TOLD: Table = {
 
 KNOB = Knob(
     name="compile",
-    about="inductor is torch.compile of the denoiser's blocks; openvino lets that library compute the models on a CPU. "
-    "The first picture of each size waits for the compiler, up to a minute or more; those after it are faster.",
-    values=("none", "inductor", "openvino"),
+    about="inductor is torch.compile of the denoiser's repeated blocks, inductor-whole of all of it; openvino lets that "
+    "library compute the models on a CPU. The first picture of each size waits for the compiler, up to a minute or more; "
+    "those after it are faster.",
+    values=("none", *_INDUCTORS, "openvino"),
     # Compiling the denoiser takes minutes with inductor, tens of seconds with OpenVINO, which keeps the result.
-    slow=("inductor",),
+    slow=_INDUCTORS,
     candidates=_candidates,
     refusal=_refusal,
     apply=_apply,
     late=_late,
-    script=lines_by({"inductor": _INDUCTOR, "openvino": _OPENVINO}),
+    script=lines_by(
+        {"inductor": _INDUCTOR, "inductor-whole": ("denoiser.compile()",), "openvino": _OPENVINO}
+    ),
     told=told_by(_TOLD),
     read=_read,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuner.knobs.attention import is_fused_of_torch
 from tuner.knobs.exports import lines_by
 from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.settings import Settings
@@ -11,7 +12,7 @@ from tuner.target import Target
 
 
 def _refusal(value: Value, settings: Settings, _target: Target) -> str | None:
-    if value == "on" and settings.attention != "sdpa":
+    if value == "on" and not is_fused_of_torch(settings.attention):
         return f"attention={settings.attention} puts its own code in the place of the fused one; use attention=sdpa"
     return None
 

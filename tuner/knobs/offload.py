@@ -9,6 +9,8 @@ from tuner.knobs.knob import Knob, Value
 from tuner.settings import Settings
 from tuner.target import Target
 
+_NO_STREAM = "_sdoctor_group_without_stream"
+
 
 def _refusal(value: Value, _settings: Settings, target: Target) -> str | None:
     if value == "none":
@@ -25,15 +27,16 @@ def _apply(pipe: Any, value: Value, device: str) -> str | None:
         pipe.enable_model_cpu_offload(device=device)
     elif value == "sequential":
         pipe.enable_sequential_cpu_offload(device=device)
-    elif value == "group":
+    elif value in ("group", "group-no-stream"):
         import torch
 
         pipe.enable_group_offload(
             onload_device=torch.device(device),
             offload_device=torch.device("cpu"),
             offload_type="leaf_level",
-            use_stream=device.startswith("cuda"),
+            use_stream=value == "group" and device.startswith("cuda"),
         )
+        setattr(pipe, _NO_STREAM, value == "group-no-stream")
     else:
         pipe.to(device)
     return None
@@ -46,7 +49,8 @@ def _read(pipe: Any) -> str:
         getattr(module, "_diffusers_hook", None) for part in components for module in part.modules()
     )
     if any("group_offloading" in registry.hooks for registry in registries if registry is not None):
-        return "group"
+        # A processor has no streams: what was asked for tells the two apart there.
+        return "group-no-stream" if getattr(pipe, _NO_STREAM, False) else "group"
     kinds = {type(getattr(part, "_hf_hook", None)).__name__ for part in components}
     if "CpuOffload" in kinds:
         return "model"
@@ -60,13 +64,14 @@ def _script(value: Value) -> tuple[str, ...]:
         return ("pipe.enable_model_cpu_offload(device=device)",)
     if value == "sequential":
         return ("pipe.enable_sequential_cpu_offload(device=device)",)
-    if value == "group":
+    if value in ("group", "group-no-stream"):
+        stream = 'device.startswith("cuda")' if value == "group" else "False"
         return (
             "pipe.enable_group_offload(",
             "    onload_device=torch.device(device),",
             '    offload_device=torch.device("cpu"),',
             '    offload_type="leaf_level",',
-            '    use_stream=device.startswith("cuda"),',
+            f"    use_stream={stream},",
             ")",
         )
     return ("pipe.to(device)",)
@@ -76,6 +81,7 @@ _TOLD: Table = {
     ("comfyui", "none"): flags("--highvram"),
     ("comfyui", "model"): ITS_OWN_WAY,
     ("comfyui", "group"): flags("--lowvram"),
+    ("comfyui", "group-no-stream"): flags("--lowvram"),
     ("comfyui", "sequential"): flags("--novram"),
     ("a1111", "none"): ITS_OWN_WAY,
     ("a1111", "model"): flags("--medvram"),
@@ -83,22 +89,27 @@ _TOLD: Table = {
     ("forge", "none"): flags("--always-high-vram"),
     ("forge", "model"): flags("--always-normal-vram"),
     ("forge", "group"): flags("--always-low-vram"),
+    ("forge", "group-no-stream"): flags("--always-low-vram"),
     ("forge", "sequential"): flags("--always-no-vram"),
     ("sdnext", "none"): setting("diffusers_offload_mode", "none"),
     ("sdnext", "model"): setting("diffusers_offload_mode", "model"),
     ("sdnext", "group"): setting("diffusers_offload_mode", "group"),
+    ("sdnext", "group-no-stream"): setting("diffusers_offload_mode", "group"),
     ("sdnext", "sequential"): setting("diffusers_offload_mode", "sequential"),
 }
 
 
 KNOB = Knob(
     name="offload",
-    about="Parts of the model wait in host memory: 'model' moves whole components, 'group' layer by layer, "
-    "'sequential' every leaf (least memory, slowest).",
-    values=("none", "model", "group", "sequential"),
+    about="Parts of the model wait in host memory: 'model' moves whole components, 'group' layer by layer while the layer "
+    "before computes, which pins a second copy of the weights in host memory; 'group-no-stream' does without that copy and "
+    "waits; 'sequential' moves every leaf with accelerate (least memory, slowest).",
+    values=("none", "model", "group", "group-no-stream", "sequential"),
     steps_down=True,
     # Slower than a model that fits, but by how much is what a user of --low-memory wants to know.
-    candidates=lambda target, _batch: () if target.is_cpu else ("model", "group", "sequential"),
+    candidates=lambda target, _batch: (
+        () if target.is_cpu else ("model", "group", "group-no-stream", "sequential")
+    ),
     refusal=_refusal,
     apply=_apply,
     script=_script,

@@ -29,11 +29,11 @@ def _refusal(value: Value, settings: Settings, target: Target) -> str | None:
         return None
     if "bitsandbytes" not in target.packages:
         return "the package bitsandbytes is not installed (pip install bitsandbytes)"
-    if settings.offload == "group":
+    if settings.offload.startswith("group"):
         return (
             f"bitsandbytes' layers cannot be moved in groups; weights={value} goes with offload=none or model"
         )
-    if settings.compile == "inductor":
+    if settings.compile.startswith("inductor"):
         return "bitsandbytes' layers cut the compiler's program to pieces; use compile=none"
     return None
 

@@ -26,6 +26,7 @@ from tuner.events import (
     Stepped,
 )
 from tuner.knobs import apply_in_place, apply_settings, late_remarks, read_setup
+from tuner.knobs.fewer_steps import steps_for
 from tuner.models import Recommended, recommended, resolve, weights_bytes
 from tuner.settings import Request, Settings
 from tuner.worker.allocator import give_back_holes, map_blocks_for, weights_in_their_own_mappings
@@ -189,7 +190,7 @@ class Session:
             "prompt": [request.prompt] * request.batch,
             "width": request.width,
             "height": request.height,
-            "num_inference_steps": request.steps,
+            "num_inference_steps": steps_for(self._pipe, request.steps),
             # One generator per picture, so that picture n of a batch is the picture of seed + n.
             "generator": [torch.Generator("cpu").manual_seed(request.seed + n) for n in range(request.batch)],
         }
@@ -236,7 +237,7 @@ class Session:
                 "seed": request.seed + number,
                 "width": request.width,
                 "height": request.height,
-                "steps": request.steps,
+                "steps": steps_for(self._pipe, request.steps),
                 "guidance": self._guidance(request),
                 "settings": {name: getattr(self._settings, name) for name in self._settings.__slots__},
                 "setup": self._loaded.setup if self._loaded else {},
