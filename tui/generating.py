@@ -177,12 +177,13 @@ def prepare(
 ) -> Prepared:
     """Everything up to the first event. Raises NotInOrder if no weights can fit, UsageError for a bad ``output``."""
     decision = first_that_can_fit(situation, decision)
+    budget, ceiling = situation.limits
     load = Load(
         model=situation.address,
         settings=decision.settings,
         device=situation.target.device,
-        budget=situation.budget,
-        ceiling=situation.ceiling,
+        budget=budget,
+        ceiling=ceiling,
         allow_pickle=allow_pickle,
     )
     diary = Diary(situation, decision, wish)

@@ -10,7 +10,7 @@ from doctor.sizes import gib, parse_amount
 from tuner.fingerprint import Fingerprint, fingerprint_of
 from tuner.models import ModelRef, address_of, resolve, weights_bytes
 from tuner.settings import Settings
-from tuner.target import Target, check_budget, choose_target
+from tuner.target import Target, check_budget, choose_target, holds_budgets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,11 @@ class Situation:
     """Bytes of host memory that loading may take for a while; None if unknown."""
     budget: int | None
     """Bytes that a worker may use: what was asked for, else what is free; None if that is unknown."""
+
+    @property
+    def limits(self) -> tuple[int | None, int | None]:
+        """(budget, ceiling) that a worker is really held to; None where this system cannot."""
+        return (self.budget, self.ceiling) if holds_budgets(self.target.device) else (None, None)
 
     @property
     def address(self) -> str:

@@ -30,7 +30,7 @@ from tuner.store import profiles_dir, save
 from tuner.strategy.axis import SHAPES, parse_shape
 from tuner.strategy.goal import Goal, Objective
 from tuner.study import Result, Study
-from tuner.target import Target
+from tuner.target import Target, holds_budgets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,11 @@ def run_study(asked: Asked, show: Show, say: Say, stopper: Stopper | None = None
     situation = survey(asked.model, asked.device, asked.memory, allow_pickle=asked.allow_pickle)
     if asked.low_memory:
         say(_low_memory_note(situation))
+    if not holds_budgets(situation.target.device):
+        say(
+            "On this system nothing holds a worker to a budget: it is ended when the machine's free memory runs low, so "
+            "the largest sizes depend on what else runs."
+        )
     notebook = open_notebook(
         _question(asked, wanted, situation),
         situation.fingerprint,
@@ -191,11 +196,12 @@ def _question(asked: Asked, wanted: _Wanted, situation: Situation) -> Question:
 
 
 def _bench(asked: Asked, situation: Situation) -> Bench:
+    budget, ceiling = situation.limits
     return Bench(
         model=situation.address,
         device=situation.target.device,
-        budget=situation.budget,
-        ceiling=situation.ceiling,
+        budget=budget,
+        ceiling=ceiling,
         allow_pickle=asked.allow_pickle,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from doctor.errors import UsageError
@@ -35,6 +36,15 @@ class Target:
     def is_cpu(self) -> bool:
         """Whether the pipeline computes on the host processor."""
         return self.device == "cpu"
+
+
+def holds_budgets(device: str) -> bool:
+    """Whether a process can be held to a budget on this system.
+
+    On a card torch does it. On a CPU the kernel has to, and only Linux counts what torch maps against ``RLIMIT_DATA``: macOS
+    takes the limit and ignores it, Windows has none. There a worker is ended when the machine's free memory runs low.
+    """
+    return device != "cpu" or sys.platform == "linux"
 
 
 def floor_of_free_memory(total: int) -> int:
@@ -131,10 +141,15 @@ def check_budget(budget: int | None, target: Target) -> int | None:
     """The bytes that a worker may use: the budget asked for, else what is free.
 
     Raises UsageError if more is asked for than the device has free, since that would take the
-    memory of other programs (on a CPU: drive the machine into swap).
+    memory of other programs (on a CPU: drive the machine into swap), or if nothing could hold it to that.
     """
     if budget is None:
         return target.memory_free
+    if not holds_budgets(target.device):
+        raise UsageError(
+            "--memory cannot be kept here: a budget for the CPU needs Linux, since no other system holds a program to it. "
+            "Leave it out; a run is ended when the machine's free memory runs low."
+        )
     if target.memory_free is not None and budget > target.memory_free:
         raise UsageError(
             f"A budget of {gib(budget)} is more than the {gib(target.memory_free)} that can be taken on "

@@ -19,7 +19,7 @@ from tuner.knobs import (
 )
 from tuner.settings import Settings, parse_settings, setting_names
 from tuner.study import Study
-from tuner.target import Target, check_budget, choose_target
+from tuner.target import Target, check_budget, choose_target, holds_budgets
 
 CPU = Target(device="cpu", memory_free=4 * GIB, fast_bf16=True, cores=4, packages=("accelerate",))
 CUDA = Target(
@@ -172,6 +172,18 @@ def test_what_a_processor_cannot_do_says_why(changes, words):
 def test_what_a_card_cannot_do_says_why(changes, capability, words):
     card = Target(device="cuda:0", capability=capability, packages=("accelerate",))
     assert any(words in reason for reason in refusals(Settings(**changes), card))
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_a_budget_that_nothing_holds_is_not_promised(system, monkeypatch):
+    monkeypatch.setattr("tuner.target.sys.platform", system)
+    with pytest.raises(UsageError, match="a budget for the CPU needs Linux"):
+        check_budget(GIB, CPU)
+    # What is free is known there too, and a card is held to a budget by torch.
+    assert check_budget(None, CPU) == CPU.memory_free
+    assert check_budget(GIB, CUDA) == GIB
+    assert not holds_budgets("cpu")
+    assert holds_budgets("cuda:0")
 
 
 def test_what_takes_minutes_or_changes_the_picture_is_tried_only_when_asked_for():
