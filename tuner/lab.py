@@ -145,10 +145,11 @@ class Lab:
         if isinstance(loaded, Failed):
             fold.add(loaded)
             return trial_of(probe, [fold], (), time.monotonic() - started)
-        compiled = 0.0
+        compiled, compiler_peak = 0.0, None
         if probe.warm_up:
             fold = self._generate(probe, 1, loaded)
             compiled = fold.compile_seconds
+            compiler_peak = fold.trace.peak_bytes if compiled else None
             if fold.seconds is None:
                 cost = time.monotonic() - started
                 return trial_of(probe, [fold], loaded.remarks, cost, compiled=compiled)
@@ -157,7 +158,8 @@ class Lab:
         while _worth_repeating(probe, runs):
             runs.append(self._generate(probe, probe.steps, loaded))
         compiled += sum(run.compile_seconds for run in runs)
-        trial = trial_of(probe, runs, loaded.remarks, time.monotonic() - started, compiled=compiled)
+        cost = time.monotonic() - started
+        trial = trial_of(probe, runs, loaded.remarks, cost, compiled=compiled, compiler_peak=compiler_peak)
         if self._gate is None or not samples:
             return trial
         return self._gate.judge(trial, runs[0].not_finite)

@@ -169,10 +169,12 @@ def trial_of(
     cost: float,
     *,
     compiled: float = 0.0,
+    compiler_peak: int | None = None,
 ) -> Trial:
     """The trial of a probe from the folded events of its measured runs, of which there is at least one.
 
-    ``cost`` and ``compiled``: seconds that all of it took, and those of them that compilers took.
+    ``cost`` and ``compiled``: seconds that all of it took, and those of them that compilers took. ``compiler_peak``: peak
+    of a run before the measured ones in which something was compiled; a budget has to hold that too.
     """
     fold = median_run(runs)
     trace = fold.trace
@@ -180,6 +182,7 @@ def trial_of(
     finished = trace.outcome is Outcome.FINISHED
     steps = trace.step_seconds
     median = statistics.median(steps) if steps else None
+    peaks = [peak for peak in (trace.peak_bytes, compiler_peak) if peak is not None]
     reserved = [phase.peak_reserved for phase in trace.phases if phase.peak_reserved is not None]
     return Trial(
         purpose=probe.purpose,
@@ -194,7 +197,7 @@ def trial_of(
         runs_seconds=totals,
         seconds_per_image=fold.seconds / probe.batch if finished and fold.seconds is not None else None,
         # The peak of a run that broke off is not the peak that it needed.
-        peak_bytes=trace.peak_bytes if finished else None,
+        peak_bytes=max(peaks, default=None) if finished else None,
         peak_reserved_bytes=max(reserved) if finished and reserved else None,
         predicted=probe.predicted,
         setup=trace.setup,

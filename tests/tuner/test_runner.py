@@ -116,6 +116,7 @@ def test_compiling_is_no_part_of_a_run_and_has_a_limit_of_its_own(monkeypatch):
     assert trial.outcome is Outcome.FINISHED
     assert trial.seconds_per_image == pytest.approx(0.03)
     assert trial.compile_seconds == pytest.approx(1.0)
+    assert trial.peak_bytes == 10**6  # of the warm-up, in which it was compiled
     assert trial.seconds > 1.0
     monkeypatch.setenv("FAKE_WORKER", "compiles_for_ever")
     worker = FAKE()
