@@ -1,11 +1,13 @@
 """What `sdoctor tune` costs, in pictures at the winner's settings and in runs, against exhaustive search and bisection.
 
-    cd tests && python -m benchmarks.tuning_cost builtin:sd15 --size 256 --steps 2 [--document FILE]
+    cd tests && python -m benchmarks.tuning_cost builtin:tiny --size 128 --memory 300MiB
+    cd tests && python -m benchmarks.tuning_cost builtin:sd15 --size 256 --steps 1 --max-size 512 --home DIR --minutes 12
 
-Runs the command in a home of its own, so that no program and no answer is remembered. What exhaustive search would
-cost is not measured but estimated: its combinations are counted, each at the mean time of a trial of this study
-(``exhaustive.py`` runs them all, for models where that ends). ``--document`` keeps the command's JSON, and reads it
-instead of running the command where the file is there already. Prints Markdown.
+Runs the command in a home of its own, so that no program and no answer is remembered. With ``--home`` and ``--minutes`` it
+is interrupted in time (exit code 3), and the same call goes on with ``--resume``. What exhaustive search would cost is not
+measured but estimated: its combinations are counted, each at the mean time of a trial of this study (``exhaustive.py`` runs
+them all, for models where that ends). The time of tune is that of its trials, loading and compiling included. Prints
+Markdown.
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +30,24 @@ from doctor.gather import gather
 from tuner.target import choose_target
 
 
-def tuned(arguments: list[str], document: Path | None) -> dict[str, Any]:
-    """The command's JSON with the wall time of the command in "wall_seconds"."""
-    if document is not None and document.exists():
-        found: dict[str, Any] = json.loads(document.read_text("utf-8"))
-        return found
-    with tempfile.TemporaryDirectory() as home:
-        began = time.monotonic()
-        done = subprocess.run(
-            sdoctor_command("tune", *arguments, "--json"),
-            stdout=subprocess.PIPE,
-            stderr=sys.stderr,
-            text=True,
-            env={**os.environ, "SDOCTOR_HOME": home},
-        )
-        seconds = time.monotonic() - began
-    if not done.stdout:
-        raise SystemExit(f"tune ended with {done.returncode} and no document.")
-    found = json.loads(done.stdout) | {"wall_seconds": seconds}
-    if document is not None:
-        document.write_text(json.dumps(found, indent=1), "utf-8")
+def tuned(arguments: list[str], home: Path, minutes: float | None) -> dict[str, Any] | None:
+    """The command's JSON; None if it was interrupted because its time was over."""
+    study = subprocess.Popen(
+        sdoctor_command("tune", *arguments, "--json", "--resume"),
+        stdout=subprocess.PIPE,
+        stderr=sys.stderr,
+        text=True,
+        env={**os.environ, "SDOCTOR_HOME": str(home)},
+    )
+    try:
+        output, _ = study.communicate(timeout=None if minutes is None else minutes * 60)
+    except subprocess.TimeoutExpired:
+        study.send_signal(signal.SIGINT)
+        study.communicate(timeout=60)
+        return None
+    if not output:
+        raise SystemExit(f"tune ended with {study.returncode} and no document.")
+    found: dict[str, Any] = json.loads(output)
     return found
 
 
@@ -75,8 +75,8 @@ def report(found: dict[str, Any], batch: int) -> None:
     print("| part | runs | minutes | pictures at the winner's settings |\n|---|---|---|---|")
     print(part("settings compared", speed, picture))
     print(part("sizes proven", sizes, picture))
-    wall: float = found["wall_seconds"]
-    print(f"| the whole command | {len(found['trials'])} | {wall / 60:.1f} | {wall / picture:.0f} |")
+    wall = sum(trial["seconds"] or 0.0 for trial in found["trials"])
+    print(f"| the whole study | {len(found['trials'])} | {wall / 60:.1f} | {wall / picture:.0f} |")
     every = sum(1 for _ in combinations(choose_target(gather(), "cpu"), batch, lossy=False))
     mean = statistics.mean(trial["seconds"] or 0.0 for trial in speed)
     estimate = every * mean
@@ -92,7 +92,7 @@ def report(found: dict[str, Any], batch: int) -> None:
         )
 
 
-def main() -> None:
+def main() -> int:
     """Tune, count, print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -101,16 +101,26 @@ def main() -> None:
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--max-size", type=int, default=4096)
-    parser.add_argument("--time-limit", type=float, default=20.0, help="minutes, as tune has it")
-    parser.add_argument("--document", type=Path)
+    parser.add_argument("--memory", help="as tune has it")
+    parser.add_argument(
+        "--home", type=Path, help="where the study is kept, to go on from; else a folder for once"
+    )
+    parser.add_argument("--minutes", type=float, help="interrupt the study after so long; needs --home")
     options = parser.parse_args()
+    if options.minutes is not None and options.home is None:
+        parser.error("--minutes needs --home, or what was measured would be lost.")
     arguments = [options.model, "--size", str(options.size), "--steps", str(options.steps)]
     arguments += ["--max-size", str(options.max_size), "--device", "cpu"]
-    arguments += ["--time-limit", str(options.time_limit)]
-    found = tuned(arguments, options.document)
+    arguments += ["--time-limit", "600"] + ([] if options.memory is None else ["--memory", options.memory])
+    with tempfile.TemporaryDirectory() as scratch:
+        found = tuned(arguments, options.home or Path(scratch), options.minutes)
+    if found is None:
+        print(f"Broken off; the same command goes on from {options.home}.")
+        return 3
     print(f"{options.model} at {options.size}x{options.size}, {options.steps} steps:\n")
     report(found, 1)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
