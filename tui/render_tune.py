@@ -10,6 +10,7 @@ from doctor.sizes import gib
 from doctor.trace import Outcome
 from tuner.fingerprint import Fingerprint
 from tuner.probe import Purpose, Trial
+from tuner.strategy.comparing import DISTURBED
 from tuner.strategy.goal import Objective
 from tuner.strategy.largest import Edge, LimitKind
 from tuner.study import Result, RungEdge
@@ -102,11 +103,22 @@ def as_table(result: Result, model: str, target: Target, profile: Path | None) -
     ]
     remarks = sorted({remark for trial in result.trials for remark in trial.remarks})
     lines += [f"Note: {remark}." for remark in remarks]
+    lines += _disturbances(result)
     if not result.complete:
         lines += ["", "The study was stopped before its end; this is what was measured until then."]
     if profile is not None:
         lines += ["", f"Profile saved: {profile}"]
     return "\n".join(lines)
+
+
+def _disturbances(result: Result) -> list[str]:
+    disturbed = sum((trial.cpu_wait or 0.0) > DISTURBED for trial in result.trials)
+    if not disturbed:
+        return []
+    return [
+        f"Note: in {disturbed} of {len(result.trials)} runs other programs had the processor for more than "
+        f"{DISTURBED:.0%} of the time; where that could decide, the run was made again."
+    ]
 
 
 def verdict_of(result: Result) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from simulated import CPU, Machine, goal
@@ -56,3 +57,12 @@ def test_nothing_worked():
     assert document["profile"] is None
     assert document["speedup"] is None
     assert document["trials"]
+
+
+def test_runs_that_others_disturbed_are_told():
+    bounds = goal()
+    trials = list(Study(goal=bounds, runner=Machine(seconds_per_megapixel=0.2)).run().trials)
+    assert "other programs" not in as_table(conclude(bounds, trials), "m", CPU, None)
+    trials[1] = replace(trials[1], cpu_wait=0.2)
+    table = as_table(conclude(bounds, trials), "m", CPU, None)
+    assert f"in 1 of {len(trials)} runs other programs had the processor" in table

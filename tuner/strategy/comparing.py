@@ -18,7 +18,7 @@ is used where it is larger.
 _MORE_NOISE_THAN_THIS_IS_AN_OUTLIER = 0.10
 _CLOSE = 0.10
 """A candidate that wins by less is measured again, and so is what it beat: chance gives a few percent."""
-_DISTURBED = 0.05
+DISTURBED = 0.05
 """Share of a run's wish for the processor that others took (``Trial.cpu_wait``) from which the run counts as disturbed.
 Undisturbed runs on two cores have less than 0.01."""
 _MOSTLY_WAITING = 0.5
@@ -70,7 +70,7 @@ def to_measure_again(goal: Goal, winner: Trial | None, other: Trial | None) -> t
 def _at_best(trial: Trial, cost: float) -> float:
     """What a trial would have cost had it never waited for the processor."""
     wait = trial.cpu_wait or 0.0
-    return cost * (1 - wait) if wait > _DISTURBED else cost
+    return cost * (1 - wait) if wait > DISTURBED else cost
 
 
 def cost_of(goal: Goal, trial: Trial) -> float | None:
