@@ -323,6 +323,17 @@ def test_one_child_answers_many_questions_and_remembers(oracle: Oracle) -> None:
         assert other._child is None
 
 
+def test_a_model_with_pickled_weights_is_predicted_since_nothing_is_loaded(
+    tmp_path: Path, oracle: Oracle
+) -> None:
+    """`tune --allow-pickle` asks for it; the dry run has no option of its own."""
+    folder = write_mini(tmp_path / "pickled")
+    for part in ("unet", "vae", "text_encoder"):
+        (folder / part / "diffusion_pytorch_model.bin").write_bytes(b"\x80\x02")
+    question = Ask(model=str(folder), settings=Settings(), width=64, height=64, batch=1)
+    assert oracle.ask(question).components
+
+
 def test_a_configuration_that_cannot_be_built_names_its_component(tmp_path: Path, oracle: Oracle) -> None:
     folder = write_mini(tmp_path / "sd15", "sd15")
     config = folder / "unet" / "config.json"

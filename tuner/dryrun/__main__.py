@@ -40,7 +40,7 @@ def main() -> None:
 
     def answer(line: str) -> Answer:
         ask = msgspec.json.decode(line, type=Ask)
-        folder = resolve(ask.model).path
+        folder = resolve(ask.model, allow_pickle=True).path
         if folder is None or not folder.is_dir():
             raise ValueError(
                 f"'{ask.model}' has no configuration files here; name a builtin model or a local folder"
