@@ -14,8 +14,9 @@ from doctor.trace import Outcome
 from tui.feed import SAMPLE_SECONDS, Feed, GenerateJob
 from tui.graphics import prepare
 from tui.orders import Order
+from tui.run_messages import FeedEnded
 from tui.screens.generate import GenerateScreen
-from tui.state import FeedEnded, View, fold
+from tui.state import View, fold
 from tui.themes import remembered_theme
 from tui.workshop import Maker
 

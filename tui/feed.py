@@ -17,7 +17,7 @@ from doctor.telemetry.sample import Sample
 from doctor.telemetry.sampler import Sampler
 from doctor.verdicts import judge, recent
 from doctor.verdicts.verdict import Verdict
-from tui.state import FeedEnded, Heard, Judged, Message, News, Prepared, RunStarted
+from tui.run_messages import FeedEnded, Heard, Judged, Message, News, Prepared, RunStarted
 from tuner.events import Event, Ready
 from tuner.following_worker import WorkerFold
 

@@ -16,8 +16,8 @@ from tui.generating import Prepared as Made
 from tui.generating import Result, prepare
 from tui.lessons import Lesson, heeding, lesson_of
 from tui.orders import Order
+from tui.run_messages import News, Prepared
 from tui.situation import Situation, survey
-from tui.state import News, Prepared
 from tuner.events import Failed
 from tuner.probe import TraceFold
 from tuner.settings import Request

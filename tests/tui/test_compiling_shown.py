@@ -9,7 +9,8 @@ from simulated import Machine, goal
 from doctor.trace import Phase
 from tui.plain import _Say
 from tui.progress import Lines
-from tui.state import Heard, RunStarted, View
+from tui.run_messages import Heard, RunStarted
+from tui.state import View
 from tui.state import fold as fold_run
 from tui.study_state import Probing, Stepping, StudyView
 from tui.study_state import fold as fold_study

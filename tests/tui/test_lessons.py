@@ -10,8 +10,8 @@ from doctor.trace import Outcome
 from tui.decision import Asked, decide
 from tui.lessons import Lesson, heeding
 from tui.orders import Order
+from tui.run_messages import Prepared
 from tui.situation import survey
-from tui.state import Prepared
 from tui.workshop import Bench, Workshop
 from tuner.events import Failed, Finished
 from tuner.generation import Wish

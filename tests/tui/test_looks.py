@@ -29,12 +29,13 @@ from tui.monitor_app import MonitorApp
 from tui.orders import Order
 from tui.places import PLACES
 from tui.prompt_history import PromptHistory
+from tui.run_messages import FeedEnded, Heard
 from tui.screens.check import CheckScreen
 from tui.screens.generate import GenerateScreen
 from tui.screens.monitor import MonitorScreen
 from tui.screens.tune import TuneScreen
 from tui.shell import SdoctorApp
-from tui.state import FeedEnded, Heard, View, fold
+from tui.state import View, fold
 from tui.study_feed import StudyFeed
 from tui.study_state import StudyView
 from tui.study_state import fold as fold_study

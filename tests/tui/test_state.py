@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from doctor.telemetry.sample import Sample
 from doctor.trace import Outcome, Phase
 from tui.feed import Feed
-from tui.state import HISTORY, LOG_LINES, FeedEnded, Heard, LadderStep, StopAsked, View, fold
+from tui.run_messages import FeedEnded, Heard, StopAsked
+from tui.state import HISTORY, LOG_LINES, LadderStep, View, fold
 from tui.widgets.braille import bars, plot
 from tui.widgets.readings import cpu_reading, gpu_reading, memory_reading, ram_reading
 from tui.widgets.words import clock, duration, pace, printable, status

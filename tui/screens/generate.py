@@ -28,11 +28,12 @@ from tui.known_models import known_models
 from tui.orders import Order, Orders, State
 from tui.pacing import SHORTEST_SECONDS, Pace
 from tui.prompt_history import PromptHistory
+from tui.run_messages import Message as FeedMessage
+from tui.run_messages import StopAsked
 from tui.screens.gallery import Again, GalleryScreen
 from tui.screens.help import HelpOverlay
 from tui.screens.settings import SettingsEditor
-from tui.state import Message as FeedMessage
-from tui.state import StopAsked, View, fold
+from tui.state import View, fold
 from tui.widgets.job_list import JobList
 from tui.widgets.key_line import KeyLine
 from tui.widgets.log import LogPanel
