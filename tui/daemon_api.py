@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,17 @@ from doctor.facts import Facts
 from tuner.free_memory import Free, born
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.applications import Starlette
 
     from doctor.daemon.service import Service
     from doctor.daemon.watch import WatchService
-    from tuner.service import KeepTunedService
+    from doctor.telemetry.sample import Sample
+    from tuner.service import KeepTunedService, Room
+
+_SAMPLE_SECONDS = 3.0
+"""Samples come every second, unless the configuration says otherwise."""
 
 
 def api_service(
@@ -33,7 +38,7 @@ def api_service(
     from doctor.daemon.api.app import Counts, create_app
     from doctor.daemon.api.check_memory import CheckMemory, check_command
     from doctor.history import HistoryReader
-    from tuner import advice_routes
+    from tuner import advice_routes, room_routes
     from tuner.leases import LeaseBook
 
     counts = Counts()
@@ -48,11 +53,20 @@ def api_service(
 
     free = Free(sources.newest)
     book = LeaseBook(free.used_by, born)
+
+    def make_room(seconds: float, pid: int | None) -> Room:
+        made = keep.make_room(seconds, pid)
+        if made.stopped:
+            # What a card has free is known from the samples: only the next one can tell.
+            _wait_for_sample(sources.newest, after=time.monotonic())
+        return made
+
     advice = advice_routes.AdviceSources(
         facts=lambda: msgspec.convert(sources.checked.ask().facts, Facts),
         free=free.of,
         book=book,
         give_way=keep.give_way,
+        make_room=make_room,
     )
 
     def make_app(token: str | None) -> Starlette:
@@ -63,8 +77,21 @@ def api_service(
                 advice_routes.lease_metrics(book),
             )
         )
-        routes = (*machine.routes(sources), *advice_routes.routes(advice))
+        routes = (
+            *machine.routes(sources),
+            *advice_routes.routes(advice),
+            *room_routes.routes(make_room, book),
+        )
         return create_app(routes, metrics=text, token=token, counts=counts)
 
     service = ApiService(make_app, counts, port=port)
     return service
+
+
+def _wait_for_sample(newest: Callable[[], Sample | None], after: float) -> None:
+    end = after + _SAMPLE_SECONDS
+    while time.monotonic() < end:
+        sample = newest()
+        if sample is not None and sample.at > after:
+            return
+        time.sleep(0.05)

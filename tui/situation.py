@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doctor.errors import NotInOrder
 from doctor.facts import Facts
@@ -38,12 +38,19 @@ class Situation:
 
 
 def survey(model: str, device: str, memory: str | None, *, allow_pickle: bool = False) -> Situation:
-    """Look at the model reference first (cheap), then at the machine. Raises UsageError."""
+    """Look at the model reference first (cheap), then at the machine. Raises UsageError.
+
+    A daemon that runs makes room before it is looked what is free, and what other programs have leases on is not free.
+    """
     reference = resolve(model, allow_pickle=allow_pickle)
     from doctor.gather import gather
+    from tuner.client import make_room
 
+    promised = make_room()
     facts = gather()
     target = choose_target(facts, device)
+    if target.memory_free is not None:
+        target = replace(target, memory_free=max(0, target.memory_free - promised.get(target.device, 0)))
     asked = None if memory is None else parse_amount(memory, target.memory_total)
     return Situation(
         facts=facts,

@@ -103,6 +103,8 @@ class AdviceSources:
     book: LeaseBook
     give_way: Callable[[float], None]
     """Told for how many seconds somebody is going to need the machine."""
+    make_room: Callable[[float, int | None], object]
+    """The same, and what is in the way is gone when it returns; also told which process asks."""
 
 
 def routes(sources: AdviceSources) -> tuple[Route, ...]:
@@ -183,6 +185,9 @@ def lease_metrics(book: LeaseBook) -> Callable[[], Iterable[Metric]]:
 def _advise(sources: AdviceSources, ask: Ask, pid: int | None) -> Advice:
     device, profile, path = _profile(sources, ask)
     fitting, never_proven = needs(profile, ask.width, ask.height, ask.batch)
+    if ask.lease and fitting:
+        # Before it is looked what is free: a study that runs holds memory that it gives back to whoever asks.
+        sources.make_room(ask.seconds, pid)
     try:
         lease, place, can_have = sources.book.give(
             device, [need.bytes for need in fitting], lambda: _known_free(sources, device), pid, ask.seconds
@@ -191,9 +196,7 @@ def _advise(sources: AdviceSources, ask: Ask, pid: int | None) -> Advice:
         raise Refused(503, str(error), wait_seconds=10.0) from error
     if lease is None:
         raise Refused(409, _nothing_fits(profile, ask, fitting, never_proven, can_have))
-    if ask.lease:
-        sources.give_way(lease.seconds)
-    else:
+    if not ask.lease:
         sources.book.give_back(lease.id, pid)
     need = fitting[place]
     return Advice(

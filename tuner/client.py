@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 70.0
 """The daemon may have to look at the machine first."""
+_ROOM_SECONDS = 10.0
+"""A study is gone within five seconds. Nobody waits longer for a daemon that hangs."""
 _SHARE = 3.0
 """A lease is renewed at this part of its time."""
 
@@ -146,6 +148,20 @@ def advise(
     )
 
 
+def make_room() -> dict[str, int]:
+    """Have the daemon's own study give way, since this program is about to use the machine.
+
+    Memory of each device ("cpu", "cuda:0"), in bytes, that other programs are promised and do not use yet; none where no
+    daemon runs or it does not answer. Never raises.
+    """
+    try:
+        status, answer = _request("POST", "/v1/room", {}, seconds=_ROOM_SECONDS)
+        promised = answer["promised_bytes"] if status == 200 else {}
+        return {str(device): int(count) for device, count in promised.items()}
+    except (OSError, http.client.HTTPException, NotInOrder, KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
 def ask(path: str) -> dict[str, Any]:
     """What the daemon answers to a GET: ``ask("/v1/status")``. Raises NotInOrder if none runs or it refuses."""
     try:
@@ -188,8 +204,9 @@ def _address(model: str) -> str:
 class _Connection(http.client.HTTPConnection):
     """HTTP over the daemon's Unix socket."""
 
-    def __init__(self) -> None:
-        super().__init__("localhost", timeout=_ANSWER_SECONDS)
+    def __init__(self, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
+        self._seconds = seconds
 
     def connect(self) -> None:
         from doctor.daemon.api.listen import short_name, socket_file
@@ -198,14 +215,16 @@ class _Connection(http.client.HTTPConnection):
         self.sock.settimeout(_CONNECT_SECONDS)
         with short_name(socket_file()) as name:
             self.sock.connect(name)
-        self.sock.settimeout(_ANSWER_SECONDS)
+        self.sock.settimeout(self._seconds)
 
 
-def _request(method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+def _request(
+    method: str, path: str, body: dict[str, Any] | None = None, seconds: float = _ANSWER_SECONDS
+) -> tuple[int, dict[str, Any]]:
     """Status and answer. Raises OSError where nobody listens, HTTPException where no HTTP comes back."""
     if not hasattr(socket, "AF_UNIX"):
         raise ConnectionRefusedError("no Unix sockets here")
-    connection = _Connection()
+    connection = _Connection(seconds)
     try:
         headers = {} if body is None else {"content-type": "application/json"}
         connection.request(method, path, None if body is None else json.dumps(body), headers)

@@ -49,6 +49,15 @@ class KeptStudy:
         """Of the command, and of its group."""
         return self._process.pid
 
+    def owns(self, pid: int) -> bool:
+        """Whether a process belongs to it."""
+        if sys.platform == "win32":
+            return pid in self._family
+        try:
+            return os.getpgid(pid) == self.pid
+        except (ProcessLookupError, PermissionError):
+            return False
+
     def poll(self) -> int | None:
         """The exit code; None while it runs."""
         return self._process.poll()

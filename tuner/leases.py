@@ -113,6 +113,13 @@ class LeaseBook:
             self._sweep()
             return self._set_aside(device)
 
+    def promised_to_others(self, pid: int | None) -> dict[str, int]:
+        """Bytes of each device that other processes than this one are promised and do not use yet."""
+        with self._lock:
+            self._sweep()
+            devices = sorted({lease.device for lease in self._leases.values()})
+            return {device: self._set_aside(device, without=pid) for device in devices}
+
     def _check_room(self, pid: int | None) -> None:
         if len(self._leases) >= MOST_LEASES:
             raise LeaseRefused(f"There are {MOST_LEASES} leases already; give some back.")
@@ -132,11 +139,12 @@ class LeaseBook:
         self._leases[lease.id] = lease
         return lease
 
-    def _set_aside(self, device: str) -> int:
-        """Promised and not used yet, by all; of a process with several leases their sum counts."""
+    def _set_aside(self, device: str, without: int | None = None) -> int:
+        """Promised and not used yet, by all but one; of a process with several leases their sum counts."""
         return sum(
             max(0, sum(lease.bytes for lease in leases) - (0 if pid is None else self._uses(device, pid)))
             for pid, leases in self._by_process(device)
+            if pid is None or pid != without
         )
 
     def _left_of(self, device: str, pid: int | None) -> int:

@@ -30,6 +30,9 @@ FOLLOW_SECONDS = 0.2
 LOOK_SECONDS = 1.0
 """Between two looks whether one may begin."""
 
+GONE_SECONDS = 5.0
+"""Longest wait for the end of a study that has to go: it is killed, and waited for 3 s."""
+
 DUE_SECONDS = 6 * 3600.0
 """How often it is asked which models are due, while the machine is idle: driver and torch change rarely."""
 
@@ -56,6 +59,16 @@ class DueDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: str = "sdoctor.due/1"
     models: tuple[Due, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What came of the wish for room."""
+
+    stopped: bool
+    """Whether a study ran that had to give way."""
+    clear: bool
+    """Whether nothing of it runs any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +136,20 @@ class KeepTunedService:
         """Somebody is about to use the machine: no study for so long. From any thread."""
         self._wait_until = max(self._wait_until, time.monotonic() + seconds)
 
+    def make_room(self, seconds: float, pid: int | None = None) -> Room:
+        """No study for so long, and the one that runs is gone when this returns. From any thread.
+
+        ``pid`` is the process that asks: a study of this service does not stop itself.
+        """
+        study = self._study
+        if study is not None and pid is not None and study.owns(pid):
+            return Room(stopped=False, clear=True)
+        self.give_way(seconds)
+        end = time.monotonic() + GONE_SECONDS
+        while self._study is not None and time.monotonic() < end:
+            time.sleep(0.05)
+        return Room(stopped=study is not None, clear=self._study is None)
+
     def start(self) -> None:
         """Begin to wait for an idle machine."""
         self._ending.clear()
@@ -183,7 +210,9 @@ class KeepTunedService:
             self._due_at = now
             self._due = self._ask_due()
         ready = [each for each in self._due if each.due and now >= self._not_before.get(each.model, now)]
-        if not ready or self._ending.is_set() or self._clock.needed:
+        # Asking took a while: somebody may have come meanwhile.
+        asked_for = time.monotonic() < self._wait_until
+        if not ready or self._ending.is_set() or self._clock.needed or asked_for:
             self._doing = "nothing to tune"
             return
         model = ready[0].model

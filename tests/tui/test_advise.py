@@ -16,6 +16,8 @@ from daemon_client import live_daemon
 from made_profiles import FAST, TILED, profile
 
 from doctor.gather import gather
+from tui.situation import survey
+from tuner.client import make_room
 from tuner.fingerprint import fingerprint_of
 from tuner.profile import ProfileRung
 from tuner.store import save
@@ -106,6 +108,39 @@ def test_a_program_that_is_killed_leaves_no_lease(home):
         child.kill()
         child.wait()
         assert daemon.ask("GET", "/v1/leases")[1]["leases"] == []
+
+
+def test_what_others_are_promised_is_not_free_for_a_program_that_makes_room(home):
+    assert make_room() == {}  # no daemon
+    code = (
+        "from tuner import advise\nimport sys\na = advise('builtin:tiny', 256, 256)\n"
+        "from tuner.client import make_room\nprint(make_room(), flush=True)\nsys.stdin.read()"
+    )
+    with live_daemon(home) as daemon:
+        alone = survey("builtin:tiny", "cpu", None)
+        holder = subprocess.Popen(
+            [sys.executable, "-P", "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "SDOCTOR_HOME": str(home)},
+        )
+        try:
+            # Its own lease is no hindrance to itself.
+            assert holder.stdout.readline() == b"{'cpu': 0}\n"
+            promised = make_room()
+            (lease,) = daemon.ask("GET", "/v1/leases")[1]["leases"]
+            assert 0.8 * lease["bytes"] < promised["cpu"] < lease["bytes"]
+            assert survey("builtin:tiny", "cpu", None).budget < alone.budget - promised["cpu"] // 2
+        finally:
+            holder.communicate()
+        assert daemon.ask("POST", "/v1/room", {"seconds": 0})[0] == 400
+        status, said = daemon.ask("POST", "/v1/room", {"seconds": 5})
+        assert (status, said["schema"], said["study_stopped"], said["clear"]) == (
+            200,
+            "sdoctor.room/1",
+            False,
+            True,
+        )
 
 
 def test_a_lease_is_renewed_while_it_is_held_and_over_when_it_is_not(home):

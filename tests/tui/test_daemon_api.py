@@ -74,6 +74,7 @@ def test_every_route_is_described_and_every_description_answers(daemon):
         "/v1/incidents",
         "/v1/advice",
         "/v1/leases",
+        "/v1/room",
         "/metrics",
     }
     assert wanted <= set(document["paths"])

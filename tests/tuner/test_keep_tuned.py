@@ -15,7 +15,7 @@ from doctor.daemon.config import DaemonConfig, config_file, read_config
 from doctor.errors import UsageError
 from doctor.telemetry.sample import GpuProcess, GpuSample, Sample
 from tuner.idleness import IdleClock, Own, why_busy
-from tuner.service import Commands, KeepTunedService, default_commands, tune_command
+from tuner.service import Commands, KeepTunedService, Room, default_commands, tune_command
 
 LIMITS = {"cpu_percent": 20.0, "gpu_percent": 10.0, "on_battery": False}
 GIB = 2**30
@@ -163,6 +163,33 @@ def test_study_ends_when_somebody_asks(studies):
     end = time.monotonic() + 1.0
     one.feed_until(lambda: time.monotonic() > end)
     assert one.count() == 1
+
+
+def test_room_is_there_when_the_answer_is(studies):
+    one = studies("time.sleep(60)")
+    assert one.service.make_room(0.1) == Room(stopped=False, clear=True)
+    one.feed_until(lambda: one.count() == 1)
+    pid = one.service.worker_pid
+    # What belongs to the study may ask as often as it likes: tune does.
+    assert one.service.make_room(30.0, pid) == Room(stopped=False, clear=True)
+    assert psutil.pid_exists(pid)
+    begin = time.monotonic()
+    assert one.service.make_room(30.0, os.getpid()) == Room(stopped=True, clear=True)
+    assert time.monotonic() - begin < 3.0
+    assert not psutil.pid_exists(pid)
+    end = time.monotonic() + 1.5
+    one.feed_until(lambda: time.monotonic() > end)
+    assert one.count() == 1
+
+
+def test_room_that_is_asked_for_while_it_is_asked_what_is_due(studies, tmp_path):
+    one = studies("time.sleep(60)", due="__import__('time').sleep(1.5) or open('asked', 'w').close() or True")
+    one.feed_until(lambda: one.service._due_at > float("-inf"))
+    one.service.give_way(5.0)
+    one.feed_until((tmp_path / "asked").exists)
+    end = time.monotonic() + 1.0
+    one.feed_until(lambda: time.monotonic() > end)
+    assert one.count() == 0
 
 
 @pytest.mark.parametrize(
