@@ -24,6 +24,8 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Of all cores together: what other programs may use while the machine counts as idle."""
     idle_gpu_percent: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 10.0
     """Utilization of a card while the machine counts as idle."""
+    study_minutes: Annotated[float, msgspec.Meta(ge=0.1, le=1440.0)] = 60.0
+    """How long one study may take; the best that was found until then becomes the profile."""
     listen: str | None = None
     """"127.0.0.1:PORT": also answer on a loopback port. Read when the daemon starts."""
 

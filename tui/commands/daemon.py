@@ -28,7 +28,7 @@ def services(history: History, port: tuple[str, int] | None = None) -> Sequence[
     from tui.daemon_api import api_service
     from tuner.service import KeepTunedService, default_commands
 
-    keep = KeepTunedService(read_config, default_commands(), state_dir() / "keep-tuned.log")
+    keep = KeepTunedService(read_config, default_commands(read_config), state_dir() / "keep-tuned.log")
     watch = WatchService(
         history,
         interval=lambda: read_config().interval_seconds,
