@@ -119,14 +119,15 @@ def another_program(watched: Watched) -> None:
     told("it ends", f"the study goes on {watched.begun():.1f} s later")
 
 
-def a_wish(watched: Watched, what: str, ask: Callable[[], str]) -> None:
+def a_wish(watched: Watched, what: str, path: str, wish: dict) -> None:
     watched.worker_runs()
     study = watched.study
     begin = time.monotonic()
-    answer = ask()
+    status, answer = watched.daemon.ask("POST", path, wish | {"seconds": 5})
     answered = time.monotonic() - begin
+    assert status == 200, answer
     took = answered + watched.gone(study)
-    told(what, f"answered after {answered:.1f} s{answer}; the study is gone after {took:.1f} s")
+    told(what, f"answered after {answered:.1f} s; the study is gone after {took:.1f} s")
 
 
 def to_the_end(watched: Watched, minutes: float) -> None:
@@ -165,8 +166,6 @@ def main() -> int:
         )
         os.environ["SDOCTOR_HOME"] = str(home)
         with live_daemon(home) as daemon:
-            from tuner.client import advise, make_room
-
             watched = Watched(home, daemon)
             print("| what | what happened |\n|---|---|")
             try:
@@ -176,32 +175,21 @@ def main() -> int:
                     f"a study begins {watched.begun():.1f} s later",
                 )
                 another_program(watched)
-                a_wish(
-                    watched,
-                    "a program asks for room, as generate and tune do",
-                    lambda: str(make_room() or ""),
-                )
-                daemon.process.send_signal(signal.SIGHUP)
+                a_wish(watched, "a program asks for room, as generate and tune do", "/v1/room", {})
                 if asked.without_end:
                     return 0
-                # Room was asked for two minutes; after a restart nobody has asked.
-                time.sleep(125)
-                told("two minutes later", f"the study goes on {watched.begun():.1f} s later")
+                told("its five seconds are over", f"the study goes on {watched.begun():.1f} s later")
                 to_the_end(watched, asked.minutes)
                 watched.sdoctor("daemon", "add", OTHER)
                 told(f"{OTHER} is added", f"a study begins {watched.begun():.1f} s later")
-                a_wish(watched, f"a program asks for advice on {MODEL}", lambda: f" by the {_asked(advise)}")
+                wish = {"model": MODEL, "width": 128, "height": 128}
+                a_wish(watched, f"a program asks for advice on {MODEL}", "/v1/advice", wish)
                 watched.sdoctor("daemon", "remove", OTHER)
                 changed(watched)
             except AssertionError as error:
                 told("**not as it has to be**", repr(error))
                 return 1
     return 0
-
-
-def _asked(advise) -> str:
-    with advise(MODEL, 128, 128) as advice:
-        return f"{advice.source} ({advice.rung})"
 
 
 if __name__ == "__main__":
