@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from daemon_client import LiveDaemon, read_all, statuses
+from daemon_client import LiveDaemon, as_user, live_daemon, read_all, statuses
 
 _WISH = {"model": "builtin:tiny", "width": 256, "height": 256}
 
@@ -204,9 +207,13 @@ def _from_outside(daemon: LiveDaemon) -> str:
     return "refused"
 
 
+NOBODY, SOMEBODY = 65534, 65533
+"""Two users who are not root."""
+
 _AS_NOBODY = """
 import os, socket, sys
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
+user = int(sys.argv[2])
+os.setgroups([]); os.setgid(user); os.setuid(user)
 one = socket.socket(socket.AF_UNIX); one.settimeout(5)
 try:
     one.connect(sys.argv[1])
@@ -238,15 +245,44 @@ def _other_user(daemon: LiveDaemon) -> str:
     return _words(found)
 
 
-def _as_nobody(daemon: LiveDaemon) -> str:
+def _as_nobody(daemon: LiveDaemon, user: int = NOBODY) -> str:
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _AS_NOBODY, daemon.socket_path],
+        [sys.executable, "-I", "-S", "-c", _AS_NOBODY, daemon.socket_path, str(user)],
         capture_output=True,
         text=True,
         cwd="/",
     )
     # Where the interpreter itself lies in a folder of root's, nobody cannot even start it.
     return done.stdout.strip() or "refused"
+
+
+def _two_users(daemon: LiveDaemon) -> str:
+    """A second daemon, of another user: who may ask whom."""
+    if not hasattr(os, "getuid") or os.getuid() != 0 or shutil.which("unshare") is None:
+        return "not tried: only root can become another user"
+    with tempfile.TemporaryDirectory(prefix="sd") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for each in ("h", "python"):
+            (folder / each).mkdir()
+        os.chown(folder / "h", NOBODY, NOBODY)
+        before = as_user(NOBODY, folder / "python")
+        words = [*before, sys.executable, "-P", "-c", "import tui, uvicorn"]
+        if subprocess.run(words, capture_output=True, check=False).returncode:
+            return "not tried: another user cannot start this Python"
+        with live_daemon(folder / "h", before=before) as other:
+            status, found = other.ask("GET", "/v1/status")
+            own = status == 200 and found["pid"] == other.process.pid != daemon.process.pid
+            modes = [Path(each).stat().st_mode & 0o777 for each in (other.socket_path, folder / "h" / "run")]
+            told = [
+                "each has its own" if own and modes == [0o600, 0o700] else "mixed up",
+                f"its user: {_as_nobody(other, NOBODY)}",
+                f"a third: {_as_nobody(other, SOMEBODY)}",
+                f"the first's: {_as_nobody(daemon, NOBODY)}",
+            ]
+            for path in (folder / "h", folder / "h" / "run", Path(other.socket_path)):
+                path.chmod(0o777)
+            return ", ".join([*told, f"a third after chmod 777: {_as_nobody(other, SOMEBODY)}"])
 
 
 def _foreign_lease(daemon: LiveDaemon) -> str:
@@ -443,6 +479,19 @@ ATTACKS = (
         "another user: as it is, then with folder and socket open to all",
         _other_user,
         _codes("refused", "closed", "not tried: only root can become another user"),
+    ),
+    Attack(
+        "two users with a daemon each",
+        _two_users,
+        _codes(
+            "each has its own",
+            "its user: answered",
+            "a third: refused",
+            "the first's: refused",
+            "a third after chmod 777: closed",
+            "not tried: only root can become another user",
+            "not tried: another user cannot start this Python",
+        ),
     ),
     Attack("leases of others, and made-up ones", _foreign_lease, _codes(404)),
 )

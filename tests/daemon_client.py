@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,14 +95,31 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
+_REACHABLE = """\
+set -e
+if [ "${1#/root/}" != "$1" ]; then
+    mkdir -p "$2"; mount --make-rprivate /; mount --bind "$1" "$2"
+    mount -t tmpfs -o mode=755 tmpfs /root; mkdir -p "$1"; mount --bind "$2" "$1"
+fi
+user=$3; shift 3
+exec setpriv --reuid="$user" --regid="$user" --clear-groups "$@"
+"""
+"""In a mount namespace of its own: an interpreter that lies in a folder of root's alone is put where others reach it."""
+
+
+def as_user(user: int, folder: Path) -> list[str]:
+    """What to put before a command that shall run as another user. Root only. ``folder``: an empty one that may be used."""
+    return ["unshare", "--mount", "sh", "-c", _REACHABLE, "sh", sys.base_prefix, str(folder), str(user)]
+
+
 @contextmanager
-def live_daemon(home: Path, *, tcp: bool = False, **environment: str):
-    """Start one, wait until it answers, and end it."""
+def live_daemon(home: Path, *, tcp: bool = False, before: Sequence[str] = (), **environment: str):
+    """Start one, wait until it answers, and end it. ``before``: what stands before its command."""
     home.mkdir(parents=True, exist_ok=True)
     port = free_port() if tcp else None
     words = ["--listen", f"127.0.0.1:{port}"] if port else []
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "tui", "daemon", "run", *words],
+        [*before, sys.executable, "-P", "-m", "tui", "daemon", "run", *words],
         stderr=subprocess.PIPE,
         env={**os.environ, "SDOCTOR_HOME": str(home), **environment},
     )
