@@ -19,6 +19,9 @@ from doctor.errors import SdoctorError
 DRAIN_SECONDS = 5.0
 """From the signal to the end of the process."""
 
+_OTHERS_SECONDS = 0.5
+"""Of the time to drain, kept back for each service that is still to be stopped."""
+
 LOOK_SECONDS = 5.0
 """Seconds between two looks at the services."""
 
@@ -161,10 +164,9 @@ class Daemon:
         end = time.monotonic() + self._drain
         hung = []
         for left, kept in zip(range(len(started), 0, -1), reversed(started), strict=True):
-            # Nobody may take the time of those that come after.
-            seconds = (
-                max(0.1, (end - time.monotonic()) / left) if left > 1 else max(0.1, end - time.monotonic())
-            )
+            # Requests in flight may take most of it, but not the time of those that come after.
+            kept_back = (left - 1) * min(_OTHERS_SECONDS, self._drain / len(started))
+            seconds = max(0.1, end - time.monotonic() - kept_back)
             name = kept.service.name
             thread = threading.Thread(
                 target=_stop_one, args=(kept.service, seconds), daemon=True, name=f"stop {name}"

@@ -6,15 +6,18 @@ import json
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 from command import sdoctor, sentence_of
 from daemon_client import free_port, live_daemon, read_all, statuses
+from nvml_fixture import RTX_3090, build_fake_nvml
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
 
@@ -138,6 +141,28 @@ def test_a_stale_socket_is_replaced_and_a_request_in_flight_is_answered_at_the_e
         assert time.monotonic() - begin < 5.0
         assert statuses(read_all(asking)) == [200]
     assert not (tmp_path / "first" / "run" / "sdoctor.sock").exists()
+
+
+def test_it_ends_within_five_seconds_whoever_is_connected(tmp_path):
+    """One says nothing, one sends half a request, one takes no answers, one waits for a driver that hangs."""
+    driver = build_fake_nvml(tmp_path, RTX_3090 + "hang nvmlDeviceGetName 0\n")
+    environment = {name: driver[name] for name in ("LD_LIBRARY_PATH", "FAKE_NVML_SCENARIO")}
+    request = "GET {} HTTP/1.1\r\nhost: x\r\n\r\n"
+    with live_daemon(tmp_path / "h", **environment) as daemon, ExitStack() as stack:
+        _silent, half, deaf, waiting = (stack.enter_context(daemon.connect()) for _ in range(4))
+        half.sendall(b"POST /v1/advice HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{")
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.setblocking(False)
+        with suppress(OSError):
+            for _ in range(90):
+                deaf.send(request.format("/v1/openapi.json").encode())
+        waiting.sendall(request.format("/v1/findings?fresh=true").encode())
+        time.sleep(0.5)
+        begin = time.monotonic()
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(20) == 0
+        assert time.monotonic() - begin < 5.0
+        assert not Path(daemon.socket_path).exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the short name of a folder is Linux's")
