@@ -51,6 +51,10 @@ def _run(arguments: list[str]) -> Any:
 def _unexpected(error: Exception) -> int:
     """Usage errors of the command line parser, and defects of sdoctor."""
     show = getattr(error, "format_message", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # "sdoctor daemon": what commands it has, as "sdoctor" alone says what there is.
+        print(show() if show is not None else error)  # noqa: T201
+        return EXIT_USAGE
     if show is not None:
         say(f"{show()} Try 'sdoctor --help'.")
         return int(getattr(error, "exit_code", EXIT_USAGE))

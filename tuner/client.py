@@ -162,10 +162,13 @@ def make_room() -> dict[str, int]:
         return {}
 
 
-def ask(path: str) -> dict[str, Any]:
-    """What the daemon answers to a GET: ``ask("/v1/status")``. Raises NotInOrder if none runs or it refuses."""
+def ask(path: str, seconds: float = _ANSWER_SECONDS) -> dict[str, Any]:
+    """What the daemon answers to a GET within so long: ``ask("/v1/status")``.
+
+    Raises NotInOrder if none runs, or it refuses, or does not answer.
+    """
     try:
-        status, answer = _request("GET", path)
+        status, answer = _request("GET", path, seconds=seconds)
     except (OSError, http.client.HTTPException) as error:
         raise NotInOrder("No daemon runs; 'sdoctor daemon start' starts one.") from error
     if status != 200:

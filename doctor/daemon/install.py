@@ -11,6 +11,9 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 UNIT = "sdoctor.service"
+PLATFORMS = ("linux", "darwin", "win32")
+"""As ``sys.platform`` names them; Linux stands for every system with systemd."""
+
 LABEL = "org.sdoctor.daemon"
 
 WATCHDOG_SECONDS = 60

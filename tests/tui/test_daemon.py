@@ -89,7 +89,13 @@ def test_start_stop_and_what_is_said_of_both(home):
         again = sdoctor("daemon", "start", home=home)
         assert again.returncode == 1
         assert "runs already" in sentence_of(again)
-        assert sdoctor("daemon", "status", home=home).returncode == 0
+        status = sdoctor("daemon", "status", home=home)
+        assert status.returncode == 0
+        assert "Keeping tuned: waits for the machine to be idle" in status.stdout
+        # So soon after its start a share of the processor would tell nothing.
+        assert "s ago." in status.stdout
+        services = json.loads(sdoctor("daemon", "status", "--json", home=home).stdout)["services"]
+        assert [each["name"] for each in services] == ["history", "watch", "keep-tuned", "api"]
     finally:
         stopped = sdoctor("daemon", "stop", home=home)
     assert "has ended" in stopped.stdout
@@ -150,7 +156,30 @@ def test_unit_is_one_that_systemd_accepts(home):
     assert "sdoctor.service" not in done.stderr, done.stderr
 
 
+def test_a_daemon_that_hangs_is_seen_all_the_same(home):
+    running = Running(home)
+    running.hear("READY=1")
+    running.process.send_signal(signal.SIGSTOP)
+    try:
+        done = sdoctor("daemon", "status", home=home)
+    finally:
+        running.process.send_signal(signal.SIGCONT)
+        running.end()
+    assert done.returncode == 0
+    assert "It does not answer on" in done.stdout
+
+
+def test_without_a_word_it_says_what_there_is(home):
+    done = sdoctor("daemon", home=home)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.startswith("Usage: sdoctor daemon")
+    assert "Try" not in done.stdout
+
+
 def test_equivalents_for_other_systems(home):
+    assert "linux, darwin, win32" in sentence_of(
+        sdoctor("daemon", "install", "--platform", "beos", home=home)
+    )
     text = sdoctor("daemon", "install", "--print", "--platform", "darwin", home=home).stdout
     assert plistlib.loads(text.encode())["ProgramArguments"][-2:] == ["daemon", "run"]
     assert "schtasks /create" in sdoctor("daemon", "install", "--platform", "win32", home=home).stdout

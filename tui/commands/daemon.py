@@ -105,41 +105,13 @@ def stop() -> None:
 
 @daemon.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Whether it runs, what it costs, and what it has seen. Exit code 1 if none runs."""
-    import time
-
-    from doctor.daemon.api.listen import socket_file
+    """Whether it runs, what it costs, what it does, and what is wrong now. Exit code 1 if none runs."""
     from doctor.errors import EXIT_NOT_IN_ORDER
-    from doctor.history import HistoryReader, history_file
-    from doctor.sizes import gib
-    from tui.daemon_control import seen
+    from tui.daemon_status import as_document, as_lines, look
 
-    found = seen()
-    reader = HistoryReader(history_file())
-    newest = reader.newest()
-    lasting = [each for each in reader.incidents(since=time.time()) if each.ended is None]
-    age = None if newest is None else time.time() - newest.at
-    if as_json:
-        import msgspec
-
-        document = {
-            "schema": "sdoctor.daemon/1",
-            "running": found is not None,
-            "process": found,
-            "newest_sample_seconds_ago": age,
-            "lasting_incidents": lasting if found else [],
-        }
-        typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
-    elif found is None:
-        typer.echo("No daemon runs; 'sdoctor daemon start' starts one.")
-    else:
-        cost = "" if found.cpu_percent is None else f", {found.cpu_percent:.2f} % of a core since its start"
-        typer.echo(f"The daemon runs (process {found.pid}): {gib(found.memory)} with its children{cost}.")
-        typer.echo(f"It answers on {socket_file()}.")
-        typer.echo("No sample yet." if age is None else f"The newest sample is {age:.1f} s old.")
-        for episode in lasting:
-            typer.echo(f"lasts: {episode.title}  (sdoctor incidents {episode.id})")
-    if found is None:
+    found = look()
+    typer.echo(as_document(found) if as_json else as_lines(found))
+    if found.seen is None:
         raise typer.Exit(EXIT_NOT_IN_ORDER)
 
 
@@ -201,9 +173,12 @@ def install(
     ] = None,
 ) -> None:
     """Start it with your session: a systemd user unit. On macOS and Windows the equivalent is printed."""
-    from doctor.daemon.install import UNIT, text_for, unit_file, unit_text
-    from doctor.errors import NotInOrder
+    from doctor.daemon.install import PLATFORMS, UNIT, text_for, unit_file, unit_text
+    from doctor.errors import NotInOrder, UsageError
     from doctor.paths import write_atomically
+
+    if platform is not None and platform not in PLATFORMS:
+        raise UsageError(f"'{platform}' is no platform; give {', '.join(PLATFORMS)}.")
 
     if only_print or platform is not None or sys.platform != "linux":
         typer.echo(text_for(platform or sys.platform), nl=False)
