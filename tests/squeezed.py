@@ -105,7 +105,9 @@ def reclaimed(**common) -> Seen:
 def saved(model: str) -> Iterator[Path]:
     """The model as a folder of diffusers (float16), none of it in memory."""
     with tempfile.TemporaryDirectory(dir=HERE, prefix=".saved-") as name:
-        subprocess.run([sys.executable, "-c", SAVE, model, name], check=True, cwd=HERE.parent)
+        subprocess.run(
+            [sys.executable, "-c", SAVE, model, name], check=True, cwd=HERE.parent, stderr=subprocess.DEVNULL
+        )
         for path in Path(name).rglob("*.safetensors"):
             with path.open("rb") as file:
                 os.fsync(file.fileno())

@@ -6,11 +6,12 @@ import os
 import time
 
 SHORTEST_SECONDS = 0.2
-LONGEST_SECONDS = 2.0
+LONGEST_SECONDS = 3.0
 
-SHARE = 0.01
-"""Of all cores: what drawing may take. A generation on the processor uses every core, so what the screen takes it loses; the
-aim is to leave it 98 % (docs/performance-checking.md)."""
+SHARE = 0.006
+"""Of all cores: what drawing may take, and previews once more. A generation on the processor uses every core, and its
+threads wait for one another, so that it loses up to as many times more as there are cores. The aim is to leave it 98 %
+(docs/performance-checking.md)."""
 
 _WEIGHT = 0.3
 """Of the newest drawing in the running mean."""

@@ -15,11 +15,16 @@ CORES_BUSY = 75.0
 
 CORES_SURE = 95.0
 
+MACHINE_BUSY, MACHINE_SURE = 90.0, 98.0
+"""Percent of all cores from which a machine of which no process is watched has none to spare. Chosen here."""
+
 
 def _judge(window: Window) -> Verdict | None:
     work = window.computing
     if window.uses_gpu:
         return _card(work)
+    if window.pid is None:
+        return _machine(window)
     own, cores = work.own_cpu, work.cores
     if own is None or not cores:
         return None
@@ -38,6 +43,27 @@ def _judge(window: Window) -> Verdict | None:
             others_cpu_percent=work.others_cpu,
         ),
         advice=Remedy("Faster only with settings that compute less.", ("sdoctor tune MODEL",)),
+    )
+
+
+def _machine(window: Window) -> Verdict | None:
+    """No process is watched: only that the cores are in use can be told, not whether somebody waits for them."""
+    busy = window.mean(lambda sample: sample.cpu_percent)
+    if busy is None or busy < MACHINE_BUSY:
+        return None
+    first = next(iter(window.neighbours), None)
+    most = f", the busiest program is {first.name} ({first.pid})" if first is not None else ""
+    return Verdict(
+        id="processor-busy",
+        severity=Severity.OK,
+        title=f"The processor is {busy:.0f} % busy{most}.",
+        confidence=confidence(busy, MACHINE_BUSY, MACHINE_SURE),
+        evidence=figures(
+            machine_cpu_percent=busy, busiest_percent=None if first is None else first.cpu_percent
+        ),
+        advice=None
+        if first is None
+        else Remedy("Watch a process to see what it waits for.", (f"sdoctor monitor --pid {first.pid}",)),
     )
 
 
@@ -65,6 +91,7 @@ RULE = Rule(
     causes={
         "gpu-bound": "The card is busy all the time: good.",
         "processor-bound": "The process computes on all of its cores: good.",
+        "processor-busy": "All cores are in use; which process waits for them is not known unless one is watched.",
     },
     judge=_judge,
     sources=("docs.nvidia.com/deploy/nvml-api (nvmlUtilization_t)",),

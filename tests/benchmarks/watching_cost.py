@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--settle", type=float, default=6.0)
     parser.add_argument("--peers", default=sys.executable)
-    parser.add_argument("--only", default="", help="rows whose name holds this")
+    parser.add_argument("--only", default="", help="rows whose name holds one of these, commas between")
     asked = parser.parse_args()
     sdoctor = str(Path(sys.executable).with_name("sdoctor"))
     crowd = subprocess.Popen([sys.executable, "-S", "-c", CROWD])
@@ -246,7 +246,8 @@ def main() -> None:
         NVITOP_SCREEN: [str(Path(asked.peers).with_name("nvitop"))],
         GLANCES_SCREEN: [str(Path(asked.peers).with_name("glances")), "-t", "1", "--disable-check-update"],
     }
-    rows = {name: command for name, command in rows.items() if asked.only in name}
+    wanted = asked.only.split(",")
+    rows = {name: command for name, command in rows.items() if any(word in name for word in wanted)}
     seen: dict[str, list[Cost | str]] = {name: [] for name in rows}
     for _ in range(asked.rounds):
         for name, command in rows.items():

@@ -54,6 +54,17 @@ def test_a_healthy_run_is_told_that_it_is_and_nothing_else():
     assert verdicts[0].severity is Severity.OK
 
 
+def test_a_busy_machine_of_which_no_process_is_watched():
+    unwatched = {"process": None, "process_cpu_percent": None, "process_rss": None, "worker": None}
+    busiest = Neighbour(pid=7, name="cc1plus", cpu_percent=99.0, niceness=0)
+    (verdict,) = judge(trace(**unwatched, neighbours=(busiest,)))
+    assert (verdict.id, verdict.severity) == ("processor-busy", Severity.OK)
+    assert "cc1plus (7)" in verdict.title
+    assert verdict.advice.commands == ("sdoctor monitor --pid 7",)
+    assert judge(trace(**unwatched))[0].advice is None
+    assert judge(trace(**unwatched, cpu_percent=80.0)) == ()
+
+
 def test_what_is_not_known_gives_no_verdict():
     assert judge([Sample(at=float(n), interval=1.0) for n in range(5)]) == ()
 

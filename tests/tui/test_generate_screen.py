@@ -154,6 +154,7 @@ async def test_out_of_memory_is_said_and_the_screen_stays(size):
         await until(pilot, over)
         words = " ".join(shown(app).split())
         assert "out of memory in decode: can't allocate memory" in words
+        assert "Take a smaller size (o: options)" in words
         assert "decode ✗" in words
         assert app.is_running
         assert "limit 4.00 GiB" in words

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.table import Table as Grid
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
+
+_NAMES = 17
+"""Cells for the names, with the indent before them."""
 
 Table = tuple[str, tuple[tuple[str, str], ...]]
 """A heading with rows of a name and its words."""
@@ -60,14 +65,17 @@ class HelpOverlay(ModalScreen[None]):
         with VerticalScroll(id="help") as box:
             box.border_title = "help"
             box.border_subtitle = "Esc closes"
-            yield Static(
-                Content("\n").join(
-                    line for number, table in enumerate(tables) for line in _table(*table, gap=number > 0)
-                )
-            )
+            for number, table in enumerate(tables):
+                yield Static(Content.assemble("\n" if number else "", (table[0], "bold $text-accent")))
+                yield Static(_grid(table[1]))
 
 
-def _table(title: str, rows: tuple[tuple[str, str], ...], *, gap: bool) -> list[Content]:
-    lines = [Content("")] if gap else []
-    lines.append(Content.assemble((title, "bold $text-accent")))
-    return lines + [Content.assemble((f"  {name:<15}", "bold"), words) for name, words in rows]
+def _grid(rows: tuple[tuple[str, str], ...]) -> Grid:
+    """Two columns: what is too long for a narrow screen goes on below its own words."""
+    grid = Grid.grid(padding=(0, 1, 0, 0))
+    grid.add_column(min_width=_NAMES, no_wrap=True, style="bold")
+    grid.add_column()
+    for name, words in rows:
+        # Markup is left alone: keys are brackets too.
+        grid.add_row(Text("  " + name), Text(words))
+    return grid

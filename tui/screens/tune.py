@@ -200,7 +200,9 @@ class TuneScreen(Screen[None]):
     def _show(self, view: StudyView) -> None:
         self.query_one("#title", Static).update(_title(view))
         self.set_class(view.is_running, "-running")
-        self._words("#study-facts", f"{view.model}: {view.goal_text}" if view.goal_text else "")
+        self._words(
+            "#study-facts", f"{view.model}: {view.goal_text}" if view.goal_text else _invitation(view)
+        )
         verdict = self._words("#study-verdict", said_of(view))
         verdict.set_class(bool(view.words), "-bad")
         self.query_one(NowLine).show(view)
@@ -324,6 +326,13 @@ class TuneScreen(Screen[None]):
             yield SystemCommand("Cancel the study", "What was measured is kept", self.action_cancel)
         else:
             yield SystemCommand("Open a study of the past", "Profiles and journals", self.action_past)
+
+
+def _invitation(view: StudyView) -> str:
+    """What to do where no study was begun."""
+    if view.is_running or view.trials or view.words:
+        return ""
+    return "Enter in a field begins a study with what the fields say; Esc, then o opens one of the past."
 
 
 def _title(view: StudyView) -> Content:

@@ -23,7 +23,7 @@ from tuner.settings import parse_settings
 
 _MOST_STEPS, _MOST_BATCH = 1000, 64
 _FIELDS = (
-    ("size", "size", "the model's own"),
+    ("size", "size", "its own"),
     ("steps", "steps", "its own"),
     ("guidance", "guidance", "its own"),
     ("seed", "seed", "random"),

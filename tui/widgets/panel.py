@@ -39,16 +39,18 @@ class Panel(Widget):
         width, height = self.content_size
         reading = self._reading
         if reading is None or width == 0:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.visual_style.rich_style)
         texts = reading.lines[: max(min(_MIN_TEXT_ROWS, height - 1), height - _GOOD_PLOT_ROWS)]
         if y < len(texts):
-            return Strip([Segment(texts[y], self.rich_style)]).adjust_cell_length(width, self.rich_style)
+            return Strip([Segment(texts[y], self.visual_style.rich_style)]).adjust_cell_length(
+                width, self.visual_style.rich_style
+            )
         rows = self._plot(width, height - len(texts))
         row = y - len(texts)
         if row >= len(rows):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.visual_style.rich_style)
         dots = rows[row].lstrip()
-        blank = Segment(" " * (width - len(dots)), self.rich_style)
+        blank = Segment(" " * (width - len(dots)), self.visual_style.rich_style)
         return Strip([blank, Segment(dots, self.get_component_rich_style("panel--plot"))], width)
 
     def _plot(self, width: int, rows: int) -> tuple[str, ...]:

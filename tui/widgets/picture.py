@@ -152,18 +152,20 @@ class Picture(Widget):
     def render_line(self, y: int) -> Strip:
         """The picture, or the words, in the middle."""
         width, height = self.content_size
-        blank = Strip.blank(width, self.rich_style)
+        blank = Strip.blank(width, self.visual_style.rich_style)
         if not self._strips:
             words = self._problem or self._words
             if y != height // 2 or not words:
                 return blank
             text = words[:width].center(width)
-            return Strip([Segment(text, self.rich_style)]).adjust_cell_length(width, self.rich_style)
+            return Strip([Segment(text, self.visual_style.rich_style)]).adjust_cell_length(
+                width, self.visual_style.rich_style
+            )
         row = y - (height - len(self._strips)) // 2
         if not 0 <= row < len(self._strips):
             return blank
         strip = self._strips[row]
         left = max(0, (width - strip.cell_length) // 2)
-        return Strip.join([Strip.blank(left, self.rich_style), strip]).adjust_cell_length(
-            width, self.rich_style
+        return Strip.join([Strip.blank(left, self.visual_style.rich_style), strip]).adjust_cell_length(
+            width, self.visual_style.rich_style
         )

@@ -101,9 +101,9 @@ class ProcessList(ScrollView, can_focus=True, inherit_bindings=False):
             return self._heading(width)
         index = y - 1 + round(self.scroll_offset.y)
         if index >= len(self.entries):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.visual_style.rich_style)
         entry = self.entries[index]
-        style = self.rich_style
+        style = self.visual_style.rich_style
         if entry.row.pid == self._watched:
             style = self.get_component_rich_style("processes--watched")
         if entry.row.pid == self._cursor and self.has_focus:

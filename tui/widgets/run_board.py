@@ -18,7 +18,7 @@ from tui.widgets.panel import Panel
 from tui.widgets.readings import cpu_reading, gpu_reading, memory_reading, ram_reading
 from tui.widgets.step_bar import PhaseStrip, StepBar
 from tui.widgets.verdict_line import VerdictLine
-from tui.widgets.words import ENDED, duration, printable
+from tui.widgets.words import ENDED, duration, printable, what_to_do
 
 
 class RunBoard(Horizontal):
@@ -104,7 +104,8 @@ class RunBoard(Horizontal):
             return f"finished{took} ({duration(view.elapsed)} with start and loading){path}{which}"
         if view.outcome is not None:
             where = f" in {view.failed_in.value}" if view.failed_in else ""
-            return f"{ENDED[view.outcome]}{where}: {view.message}"
+            said, advice = f"{ENDED[view.outcome]}{where}: {view.message}", what_to_do(view)
+            return f"{said.rstrip('.')}. {advice}" if advice else said
         return "Stopping after the present step; the same key again stops at once." if view.stopping else ""
 
     def _show_panels(self, view: View) -> None:

@@ -24,7 +24,7 @@ _FIELDS = (
         ("goal", "goal", "speed, size or memory"),
     ),
     (
-        ("size", "size", "the model's own"),
+        ("size", "size", "its own"),
         ("memory", "memory", "what is free"),
         ("minutes", "minutes", "20"),
         ("largest", "up to", "4096"),

@@ -25,6 +25,16 @@ ENDED = {
 }
 
 
+def what_to_do(view: View) -> str:
+    """What helps after a run that ran out of memory on the last rung; empty otherwise."""
+    if not view.over or view.outcome is not Outcome.OUT_OF_MEMORY:
+        return ""
+    if view.failed_in is Phase.LOAD:
+        return "Give it more memory, or take a smaller model or another precision (s: settings)."
+    fewer = " or fewer pictures at once" if view.run is not None and view.run.batch > 1 else ""
+    return f"Take a smaller size{fewer} (o: options), or give it more memory; `sdoctor plan` says what fits."
+
+
 def duration(seconds: float) -> str:
     """A time as it is said: "3.2 s", "42 s", "3 min 07 s", "1 h 02 min"."""
     if seconds < 9.95:
