@@ -5,12 +5,22 @@ SDOCTOR_RENEW_LOOKS=1 writes the kept ones anew: look at the difference before i
 
 import os
 import re
+import time
 from pathlib import Path
 
 
 def shown(app):
     """The screen as text."""
     return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
+
+
+async def settled(pilot, seconds=10.0):
+    """Until three looks in a row see the same letters; ``seconds`` at most, since a clock may go on."""
+    end, same, last = time.monotonic() + seconds, 0, None
+    while same < 3 and time.monotonic() < end:
+        await pilot.pause(0.1)
+        letters = shown(pilot.app)
+        same, last = (same + 1 if letters == last else 1), letters
 
 
 def assert_looks_like(app, path: Path):

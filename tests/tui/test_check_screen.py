@@ -40,14 +40,14 @@ def shown(app):
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
-async def until(condition, seconds=10.0):
+async def until(condition, seconds=30.0):
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
 
 
 async def says(pilot, words):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while words not in shown(pilot.app):
             await pilot.pause(0.05)
 

@@ -50,13 +50,16 @@ def shown(app):
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
-async def until(pilot, condition, seconds=10.0):
-    """Wait for ``condition`` of the app, then until the screen has drawn."""
+async def until(pilot, condition, seconds=30.0):
+    """Wait for ``condition`` of the app, then until the screen has drawn what it knew by then."""
+    screen = pilot.app.generate
     async with asyncio.timeout(seconds):
         while not condition(pilot.app):
             await asyncio.sleep(0.02)
-    await asyncio.sleep(0.3)
-    await pilot.pause()
+        noticed = time.monotonic()
+        while screen._next_drawing is not None and screen._drawn_at < noticed:
+            await asyncio.sleep(0.02)
+    await pilot.pause(0.1)
 
 
 def over(app):
@@ -67,8 +70,13 @@ def steps_done(count):
     return lambda app: app.view.step >= count
 
 
+def says(*words):
+    """A condition: all of these are on the screen."""
+    return lambda app: all(each in shown(app) for each in words)
+
+
 async def picture_drawn(pilot):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not pilot.app.screen.query_one(Picture)._strips:
             await asyncio.sleep(0.02)
 
@@ -120,16 +128,10 @@ async def test_a_narrow_screen_changes_between_picture_and_panels(png):
         await picture_drawn(pilot)
         assert "memory beyond" not in shown(app)
         await pilot.press("p")
-        await pilot.pause()
-        text = shown(app)
-        assert "memory beyond" in text
-        assert "▀" not in text
+        await until(pilot, says("memory beyond"))
+        assert "▀" not in shown(app)
         await pilot.resize_terminal(160, 40)
-        await pilot.pause(0.3)
-        await picture_drawn(pilot)
-        text = shown(app)
-        assert "memory beyond" in text
-        assert "▀" in text
+        await until(pilot, says("memory beyond", "▀"))
 
 
 async def test_the_next_picture_of_a_batch(png, tmp_path):
@@ -193,7 +195,7 @@ async def test_quit_while_running_stops_the_worker_first(png, key):
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, steps_done(1))
         await pilot.press(key)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while app.is_running and not app._exit:
                 await asyncio.sleep(0.02)
     assert script.interrupts == 1
@@ -208,13 +210,10 @@ async def test_quit_twice_leaves_a_worker_that_does_not_listen(png):
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, steps_done(1))
         await pilot.press("q")
-        await pilot.pause(0.5)
+        await until(pilot, says("again stops at once"))
         assert not app._exit
-        assert "again stops at once" in shown(app)
         await pilot.press("q")
-        await pilot.pause()
-        assert app._exit
-        assert script.interrupts == 2
+        await until(pilot, lambda app: app._exit and script.interrupts == 2)
     assert GenerateResult(app.view).outcome is Outcome.INTERRUPTED
 
 
@@ -239,9 +238,7 @@ async def test_a_silent_worker_leaves_the_screen_alive(png):
         assert isinstance(app.screen, HelpOverlay)
         assert "command palette" in shown(app)
         await pilot.press("escape")
-        await pilot.pause(0.3)
-        assert app.view.elapsed > first
-        assert "loading the model" in shown(app)
+        await until(pilot, lambda app: app.view.elapsed > first and says("loading the model")(app))
 
 
 async def test_no_sample_at_all(png):
@@ -272,7 +269,7 @@ async def test_no_gpu_leaves_no_gpu_panel_and_unknown_is_not_zero(png):
 async def test_auto_exit_leaves_by_itself(png):
     app = app_of(Script(finishing([png])), auto_exit=True)
     async with app.run_test(size=(80, 24)):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not app._exit:
                 await asyncio.sleep(0.02)
     assert app.view.outcome is Outcome.FINISHED
@@ -392,7 +389,7 @@ def test_in_a_real_terminal(png, tmp_path, columns, rows):
     server = ["tmux", "-L", f"sdoctor-{os.getpid()}-{columns}", "-f", "/dev/null"]
 
     def read_until(words):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             text = subprocess.run([*server, "capture-pane", "-p"], capture_output=True, text=True).stdout
             if words in text:

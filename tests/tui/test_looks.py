@@ -16,7 +16,7 @@ import pytest
 import simulated
 from cause_machines import MACHINES
 from fake_jobs import CARD, Script, beginning, ending, job_of, paint, sampler, step
-from looks import assert_drawn_as, shown
+from looks import assert_drawn_as, settled, shown
 from playing_monitor import ROWS, Playing, machine
 from simulated import Machine, goal
 from textual.app import App
@@ -58,7 +58,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-async def until(condition, pilot, seconds=15.0):
+async def until(condition, pilot, seconds=30.0):
     async with asyncio.timeout(seconds):
         while not condition():
             await pilot.pause(0.05)
@@ -120,7 +120,7 @@ async def test_generate(home, monkeypatch, size, name, until_step):
             screen.action_keys()
             screen.refresh_bindings()
             screen._draw_soon()
-            await pilot.pause(0.6)
+            await settled(pilot)
             assert_drawn_as(pilot.app, picture(name, size))
     finally:
         screen.feed.close()
@@ -138,7 +138,7 @@ async def test_monitor(size):
         for number in range(1, 41):
             screen.feed.listener.sampled(machine(number))
         screen.feed.listener.listed(ROWS)
-        await pilot.pause(0.4)
+        await settled(pilot)
         assert_drawn_as(pilot.app, picture("monitor", size))
 
 
@@ -188,7 +188,7 @@ async def test_tune(size):
         screen.action_keys()
         screen._draw_soon()
         await until(lambda: "ran" in shown(pilot.app), pilot)
-        await pilot.pause(0.4)
+        await settled(pilot)
         assert_drawn_as(pilot.app, picture("tune", size))
 
 
@@ -217,7 +217,7 @@ async def test_check_alone_and_in_the_shell(size, name):
     )
     async with app.run_test(size=size) as pilot:
         await until(lambda: "Mend" in shown(app), pilot)
-        await pilot.pause(0.4)
+        await settled(pilot)
         assert "ERROR" in shown(app)
         assert_drawn_as(app, picture(name, size))
 
@@ -237,10 +237,10 @@ async def test_at_80_columns_every_key_is_whole(make):
         if isinstance(app.screen, TuneScreen):
             app.screen.action_keys()  # in a field letters are no keys
         await pilot.resize_terminal(130, 24)
-        await pilot.pause(0.3)
+        await settled(pilot)
         assert app.screen.query_one(KeyLine).show_command_palette
         await pilot.resize_terminal(80, 24)
-        await pilot.pause(0.3)
+        await settled(pilot)
         keys = list(app.screen.query(FooterKey))
         assert len(keys) >= 5
         assert all(key.region.right <= 80 and key.region.width >= len(key.description) for key in keys)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from looks import assert_looks_like, shown
+from looks import assert_looks_like, settled, shown
 from playing_monitor import CARD, ROWS, Playing, machine
 from textual.widgets import Input
 from written_traces import WRITTEN, process
@@ -43,7 +43,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-async def until(condition, seconds=15.0):
+async def until(condition, seconds=30.0):
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
@@ -54,7 +54,7 @@ async def fed(screen, pilot, count=10, rows=ROWS, **changes):
     for number in range(1, count + 1):
         screen.feed.listener.sampled(machine(number, **changes))
     screen.feed.listener.listed(rows)
-    await pilot.pause(0.2)
+    await settled(pilot)
 
 
 def playing():
@@ -79,14 +79,14 @@ async def test_any_size_with_and_without_cards(size, gpus):
     async with MonitorApp(screen).run_test(size=size) as pilot:
         await fed(screen, pilot, gpus=gpus, gpu_error="driver and library differ" if gpus is None else None)
         await pilot.press("v")
-        await pilot.pause(0.2)
+        await settled(pilot)
         panels = {panel.id for panel in screen.query(Panel)}
         assert ("gpu0" in panels) == bool(gpus)
         if gpus is None:
             assert "driver and library differ" in shown(pilot.app) or size[0] < 80
         if gpus and len(gpus) > 1 and size[0] >= 80:
             screen.query_one("#gpu1").scroll_visible(animate=False)
-            await pilot.pause(0.2)
+            await settled(pilot)
             assert "does not answer" in shown(pilot.app)
 
 
@@ -131,16 +131,15 @@ async def test_a_card_that_vanishes_comes_back():
         await fed(screen, pilot)
         assert "busy 97 %" in shown(pilot.app)
         screen.feed.listener.sampled(machine(11, gpus=(GpuSample(index=0),)))
-        await pilot.pause(0.2)
+        await settled(pilot)
         assert "does not answer" in shown(pilot.app)
         screen.feed.listener.sampled(
             machine(12, gpus=None, gpu_error="the driver has not answered for 0.5 s")
         )
-        await pilot.pause(0.2)
+        await settled(pilot)
         assert "has not answered" in shown(pilot.app)
         screen.feed.listener.sampled(machine(13))
-        await pilot.pause(0.2)
-        assert "busy 97 %" in shown(pilot.app)
+        await until(lambda: "busy 97 %" in shown(pilot.app))
         assert len(screen.query("#gpu0")) == 1
 
 
@@ -163,21 +162,18 @@ async def test_history_is_looked_through_and_left_again():
         assert screen.line.sample.at == 128.0
         assert "0:02 ago" in shown(pilot.app)
         screen.feed.listener.sampled(machine(31))
-        await pilot.pause(0.2)
+        await settled(pilot)
         assert screen.line.sample.at == 128.0
         assert "CPU" in shown(pilot.app) and "busy 58 %" in shown(pilot.app)
         await pilot.press("home")
         assert screen.line.sample.at == 101.0
         await pilot.press("end")
-        await pilot.pause(0.1)
-        assert screen.line.follows and "busy 61 %" in shown(pilot.app)
+        await until(lambda: screen.line.follows and "busy 61 %" in shown(pilot.app))
         await pilot.press("space")
         screen.feed.listener.sampled(machine(32))
-        await pilot.pause(0.2)
-        assert "busy 61 %" in shown(pilot.app)
+        await until(lambda: "busy 61 %" in shown(pilot.app))
         await pilot.press("escape")
-        await pilot.pause(0.2)
-        assert "busy 62 %" in shown(pilot.app)
+        await until(lambda: "busy 62 %" in shown(pilot.app))
 
 
 async def test_a_click_on_the_line_of_time_goes_there():
@@ -185,7 +181,7 @@ async def test_a_click_on_the_line_of_time_goes_there():
     async with MonitorApp(screen).run_test(size=(120, 40)) as pilot:
         await fed(screen, pilot, 30)
         await pilot.click("#scrubber", offset=(1, 0))
-        await pilot.pause(0.1)
+        await settled(pilot)
         assert screen.line.head == 0
 
 
@@ -196,9 +192,9 @@ async def test_incidents_are_marked_in_the_plots_and_told():
         for number in range(30):
             screen.feed.listener.sampled(replace(machine(number), clock=1000.0 + number))
         screen.feed.listener.marked((Mark(1020.0, "out of memory in decode: builtin:tiny"),))
-        await pilot.pause(0.2)
+        await settled(pilot)
         screen.feed.listener.sampled(replace(machine(30), clock=1030.0))
-        await pilot.pause(0.2)
+        await settled(pilot)
         text = shown(pilot.app)
     assert "! out of memory in decode: builtin:tiny" in text
     assert "┊" in text
@@ -229,12 +225,12 @@ async def test_a_recording_is_played_paused_and_sought(tmp_path):
     screen = MonitorScreen(recording=recording, speed=100.0)
     async with MonitorApp(screen).run_test(size=(80, 24)) as pilot:
         await until(lambda: screen.line.at_end)
-        await pilot.pause(0.2)
+        await settled(pilot)
         text = shown(pilot.app)
         assert "at its end" in text
         assert "moves memory to and from the disk" in text
         await pilot.press("home")
-        await pilot.pause(0.3)
+        await settled(pilot)
         assert screen.line.head == 0
         await pilot.press("space")
         await until(lambda: screen.line.at_end)
@@ -248,8 +244,7 @@ async def test_an_empty_recording_says_so():
     screen = MonitorScreen(recording=Recording(header=None, samples=()))
     async with MonitorApp(screen).run_test(size=(80, 24)) as pilot:
         await pilot.press("left", "end", "space", "t", "k", "d", "plus")
-        await pilot.pause(0.3)
-        assert "holds no sample" in shown(pilot.app)
+        await until(lambda: "holds no sample" in shown(pilot.app))
 
 
 # ------------------------------------------------------------------------------ processes
@@ -303,7 +298,7 @@ async def test_the_cursor_stays_with_its_process():
         await pilot.press("r", "t")
         assert table.chosen.row.pid == 13
         screen.feed.listener.listed(ROWS[:2])
-        await pilot.pause(0.1)
+        await settled(pilot)
         assert table.chosen is not None
 
 
@@ -313,10 +308,9 @@ async def test_a_long_list_is_scrolled_to_the_cursor():
     async with MonitorApp(screen).run_test(size=(80, 24)) as pilot:
         await fed(screen, pilot, rows=rows)
         await pilot.press("G")
-        await pilot.pause(0.1)
-        assert "program-199" in shown(pilot.app)
+        await until(lambda: "program-199" in shown(pilot.app))
         await pilot.press("g")
-        await pilot.pause(0.1)
+        await settled(pilot)
         assert "program-1" in shown(pilot.app) and "program-199" not in shown(pilot.app)
         assert "COMMAND" in shown(pilot.app)
 
@@ -330,16 +324,15 @@ async def test_one_is_watched_and_left_again():
         screen.feed.listener.sampled(
             machine(11, process=process(pid=12, name="python"), process_cpu_percent=104.0)
         )
-        await pilot.pause(0.2)
+        await settled(pilot)
         assert screen.query_one("#process", Panel)._reading.title == "python (12)"
         await pilot.press("d")
         assert isinstance(pilot.app.screen, ThreadsScreen)
-        await pilot.pause(0.2)
-        assert "94 %" in shown(pilot.app)
+        await until(lambda: "94 %" in shown(pilot.app))
         await pilot.press("escape", "enter")
         assert screen.feed.pid is None
         screen.feed.listener.sampled(machine(12))
-        await pilot.pause(0.2)
+        await settled(pilot)
         assert not screen.query("#process")
 
 
@@ -360,18 +353,16 @@ async def test_a_signal_is_sent_after_a_yes_only():
             await pilot.press("k", "y")
             assert isinstance(pilot.app.screen, SignalScreen)
             await pilot.press("t")
-            await pilot.pause(0.1)
-            assert "Send SIGTERM?" in shown(pilot.app)
+            await until(lambda: "Send SIGTERM?" in shown(pilot.app))
             await pilot.press("n")
-            await pilot.pause(0.1)
+            await settled(pilot)
             assert child.poll() is None
             await pilot.press("T", "enter")
-            await pilot.pause(0.1)
+            await settled(pilot)
             assert child.poll() is None
             await pilot.press("y")
             await until(lambda: child.poll() is not None)
-            await pilot.pause(0.2)
-            assert f"SIGTERM was sent to python ({child.pid})" in shown(pilot.app)
+            await until(lambda: f"SIGTERM was sent to python ({child.pid})" in shown(pilot.app))
         assert child.returncode == -signal.SIGTERM
     finally:
         child.kill()
@@ -388,8 +379,7 @@ async def test_this_machine_is_shown_recorded_and_left(tmp_path):
         screen = MonitorScreen(feed)
         async with MonitorApp(screen).run_test(size=(120, 40)) as pilot:
             await until(lambda: len(screen.line.samples) >= 4 and listed(screen))
-            await pilot.pause(0.2)
-            assert "RAM" in shown(pilot.app)
+            await until(lambda: "RAM" in shown(pilot.app))
             assert str(os.getpid()) in {str(pid) for pid in listed(screen)}
         feed.join(5.0)
         assert not feed._thread.is_alive()
@@ -404,7 +394,7 @@ async def test_a_disk_that_is_full_costs_the_recording_only():
     screen = MonitorScreen(LiveFeed(interval=0.1, recorder=Full()))
     async with MonitorApp(screen).run_test(size=(80, 24), notifications=True) as pilot:
         await until(lambda: len(screen.line.samples) >= 3)
-        await pilot.pause(0.3)
+        await settled(pilot)
         # The words may be broken over two lines of the box.
         assert ["No space left" in each.message for each in pilot.app._notifications] == [True]
 
@@ -418,7 +408,7 @@ async def test_processes_are_not_listed_while_nobody_looks():
         assert "unknown, ?" in shown(pilot.app) or pilot.app.screen.query("#help")
         assert not screen.feed.lists
         await pilot.press("escape")
-        await pilot.pause(0.1)
+        await settled(pilot)
         assert screen.feed.lists
     assert screen.feed.closed
 
@@ -429,14 +419,14 @@ async def test_processes_are_not_listed_while_nobody_looks():
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="no tmux here")
 def test_in_a_real_terminal(home):
     server = ["tmux", "-L", f"sdoctor-monitor-{os.getpid()}", "-f", "/dev/null"]
-    marked = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(90)", "find-me"])
+    marked = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)", "find-me"])
 
     def press(*keys):
         subprocess.run([*server, "send-keys", *keys], check=True)
 
     def read_until(words, but=None):
         text = ""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             text = subprocess.run([*server, "capture-pane", "-p"], capture_output=True, text=True).stdout
             if words in text and (but is None or but not in text):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import simulated
+from looks import settled
 from simulated import Machine, goal
 from textual.widgets import DataTable, Static
 
@@ -93,14 +94,14 @@ def shown(app):
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
-async def until(condition, seconds=15.0):
+async def until(condition, seconds=30.0):
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
 
 
 async def says(pilot, words):
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while words not in shown(pilot.app):
             await pilot.pause(0.05)
 
@@ -110,7 +111,7 @@ async def ended(pilot):
     tune = pilot.app.tune
     await until(lambda: tune.view.found is not None)
     await until(lambda: tune.query_one(DataTable).row_count == len(tune.view.trials))
-    await pilot.pause(0.3)
+    await settled(pilot)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -184,7 +185,7 @@ async def test_the_fields_become_the_question():
     run = Playing()
     app = app_of(run, begin=False, steps=7)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.pause(0.2)
+        await settled(pilot)
         for name, value in (("goal", "Memory"), ("size", "192"), ("memory", "300MiB"), ("minutes", "2.5")):
             app.tune.query_one(f"#study-{name}", StudyField).value = value
         await pilot.press("enter")
@@ -198,7 +199,7 @@ async def test_resume_asks_for_it():
     run = Playing()
     app = app_of(run, begin=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.2)
+        await settled(pilot)
         await pilot.press("escape", "r")
         await until(lambda: run.asked)
         assert run.asked[0].resume
@@ -218,7 +219,7 @@ async def test_what_is_wrong_with_a_field_is_said_and_nothing_begins(name, value
     run = Playing()
     app = app_of(run, begin=False)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.pause(0.2)
+        await settled(pilot)
         app.tune.query_one(f"#study-{name}", StudyField).value = value
         await pilot.press("enter")
         await until(lambda: not app.tune.query_one("#study-problem", Static).has_class("-empty"))
@@ -269,7 +270,7 @@ async def test_a_study_of_the_past_can_be_shown():
     save(profile)
     app = app_of(Playing(), begin=False)
     async with app.run_test(size=(140, 40)) as pilot:
-        await pilot.pause(0.2)
+        await settled(pilot)
         await pilot.press("escape", "o")
         await until(lambda: isinstance(app.screen, PastScreen))
         await says(pilot, "2026-01-02 03:04")
@@ -283,7 +284,7 @@ async def test_a_study_of_the_past_can_be_shown():
 async def test_without_a_past_that_is_said():
     app = app_of(Playing(), begin=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.2)
+        await settled(pilot)
         await pilot.press("escape", "o")
         await says(pilot, "No study was made")
 
@@ -291,10 +292,10 @@ async def test_without_a_past_that_is_said():
 async def test_the_help_names_every_key():
     app = app_of(Playing(), begin=False)
     async with app.run_test(size=(80, 40)) as pilot:
-        await pilot.pause(0.2)
+        await settled(pilot)
         await pilot.press("escape", "question_mark")
         await until(lambda: isinstance(app.screen, HelpOverlay))
-        await pilot.pause(0.2)
+        await settled(pilot)
         for binding in app.tune.BINDINGS:
             if binding.show and binding.key != "question_mark":
                 assert f"  {binding.key} " in shown(app), binding.key
@@ -307,7 +308,7 @@ async def test_odd_sizes_and_no_colour_do_no_harm(size, monkeypatch):
     async with app.run_test(size=size) as pilot:
         await until(lambda: app.tune.view.found is not None)
         await pilot.press("v", "v")
-        await pilot.pause(0.3)
+        await settled(pilot)
         assert app.is_running
 
 
