@@ -26,6 +26,7 @@ class Options:
     once: bool = False
     plain: bool = False
     as_json: bool = False
+    processes: bool = False
     record: str | None = None
     replay: str | None = None
     speed: float = 1.0
@@ -42,12 +43,17 @@ def begin(options: Options) -> None:
         raise UsageError("--plain and --json exclude each other.")
     if options.replay is not None and (options.record is not None or options.pid is not None):
         raise UsageError("--replay plays what was recorded; it goes with neither --record nor --pid.")
+    if options.processes and (options.replay is not None or not (options.as_json or options.once)):
+        raise UsageError(
+            "--processes lists those of this machine, with --json or --once; a recording does not hold them."
+        )
     monitor(
         Asked(
             pid=options.pid,
             interval=options.interval,
             once=options.once,
             as_json=options.as_json,
+            processes=options.processes,
             record=None if options.record is None else Path(options.record),
             replay=None if options.replay is None else Path(options.replay),
             speed=options.speed,
@@ -71,7 +77,12 @@ def _number(least: float, most: float) -> Callable[[str], float | None]:
 
 
 GRAMMAR = Grammar(
-    flags={"--once": ("once", True), "--plain": ("plain", True), "--json": ("as_json", True)},
+    flags={
+        "--once": ("once", True),
+        "--plain": ("plain", True),
+        "--json": ("as_json", True),
+        "--processes": ("processes", True),
+    },
     values={
         "--pid": ("pid", _whole),
         "--interval": ("interval", _number(LEAST_INTERVAL, MOST_INTERVAL)),

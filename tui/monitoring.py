@@ -20,6 +20,7 @@ from doctor.verdicts.verdict import Verdict
 from tui.render_monitor import line_of, table_of
 
 if TYPE_CHECKING:
+    from doctor.telemetry.processes import ProcessRow
     from doctor.telemetry.recording import Recorder, Recording
 
 FIRST_SECONDS = 0.5
@@ -39,6 +40,8 @@ class Asked:
     interval: float = 1.0
     once: bool = False
     as_json: bool = False
+    processes: bool = False
+    """Every process of the machine too, as the screen lists them."""
     record: Path | None = None
     replay: Path | None = None
     speed: float = 1.0
@@ -52,7 +55,7 @@ def monitor(asked: Asked) -> None:
     if asked.on_screen:
         _on_screen(asked)
         return
-    shown: Shown = as_json if asked.as_json else line_of
+    shown = _shown(asked)
     if asked.replay is not None:
         _replay(asked, asked.replay, shown)
         return
@@ -60,7 +63,7 @@ def monitor(asked: Asked) -> None:
         _must_exist(asked.pid)
     if asked.once:
         samples = tuple(live(asked.pid, lambda _taken: FIRST_SECONDS / (_ONCE_SAMPLES - 1), _ONCE_SAMPLES))
-        _print((as_json if asked.as_json else table_of)(samples[-1], judge(samples)))
+        _print(shown(samples[-1], judge(samples)))
         return
     pause = _pauses(asked.interval)
     samples_now = live(asked.pid, pause)
@@ -77,6 +80,25 @@ def monitor(asked: Asked) -> None:
             if isinstance(error, BrokenPipeError):
                 raise
             raise NotInOrder(f"The recording {asked.record} broke off: {error.strerror}.") from None
+
+
+def _shown(asked: Asked) -> Shown:
+    """How a sample is written."""
+    if not asked.processes:
+        return as_json if asked.as_json else table_of if asked.once else line_of
+    from doctor.telemetry.processes import ProcessTable
+    from tui.process_rows import table_lines
+
+    table = ProcessTable(every=0.0)
+    table.read()  # the first list has no rates
+
+    def with_processes(sample: Sample, verdicts: tuple[Verdict, ...]) -> str:
+        rows = table.read()
+        if asked.as_json:
+            return as_json(sample, verdicts, processes=rows)
+        return "\n".join([table_of(sample, verdicts), "", *table_lines(rows, sample)])
+
+    return with_processes
 
 
 def _on_screen(asked: Asked) -> None:
@@ -125,13 +147,16 @@ def live(pid: int | None, pause: Callable[[int], float], count: int | None = Non
         sampler.close()
 
 
-def as_json(sample: Sample, verdicts: tuple[Verdict, ...]) -> str:
-    """One line of ``sdoctor.sample/1``, with the verdicts."""
+def as_json(
+    sample: Sample, verdicts: tuple[Verdict, ...], processes: tuple[ProcessRow, ...] | None = None
+) -> str:
+    """One line of ``sdoctor.sample/1``, with the verdicts, and the processes if there are any to be told."""
     import msgspec
 
-    from doctor.telemetry.recording import encode_sample
+    from doctor.telemetry.recording import encode_sample, without_none
 
-    return encode_sample(sample, verdicts=msgspec.to_builtins(verdicts)).decode()
+    more = {} if processes is None else {"processes": without_none(msgspec.to_builtins(processes))}
+    return encode_sample(sample, verdicts=msgspec.to_builtins(verdicts), **more).decode()
 
 
 def _pauses(interval: float) -> Callable[[int], float]:
@@ -169,7 +194,7 @@ def _replay(asked: Asked, path: Path, shown: Shown) -> None:
             yield sample
 
     if asked.once:
-        _print((as_json if asked.as_json else table_of)(recording.samples[-1], judge(recording.samples)))
+        _print(shown(recording.samples[-1], judge(recording.samples)))
         return
     _follow(paced(), shown, None)
 

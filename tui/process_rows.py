@@ -146,6 +146,15 @@ COLUMNS = (
 )
 """In reading order."""
 
+
+def cell(column: Column, text: str) -> str:
+    """As wide as its column, unless that takes what is left."""
+    if column.width == 0:
+        return text
+    text = text if len(text) <= column.width else text[: column.width - 1] + "…"
+    return text.ljust(column.width) if column.left else text.rjust(column.width)
+
+
 _BY_NAME = {column.name: column for column in COLUMNS}
 _WIDE = 110
 """Cells from which all columns are shown."""
@@ -205,6 +214,17 @@ def rows_of(sample: Sample) -> tuple[ProcessRow, ...]:
             )
         )
     return tuple(rows)
+
+
+def table_lines(rows: Sequence[ProcessRow], sample: Sample) -> list[str]:
+    """All processes as lines of text with a heading, those that compute the most first."""
+    columns = columns_for(_WIDE, has_cards=bool(sample.gpus))
+    heading = " ".join(cell(column, column.title) for column in columns)
+    lines = [
+        " ".join(cell(column, column.text(entry)) for column in columns)
+        for entry in arrange(entries(rows, sample), Order())
+    ]
+    return [heading, *lines]
 
 
 def arrange(found: Iterable[Entry], order: Order) -> tuple[Entry, ...]:

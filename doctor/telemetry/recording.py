@@ -46,7 +46,7 @@ class Recording:
 
 def encode_sample(sample: Sample, **more: Any) -> bytes:
     """One line without its end; ``more`` are further fields of the document."""
-    document = _without_none(msgspec.to_builtins(sample))
+    document = without_none(msgspec.to_builtins(sample))
     return msgspec.json.encode({"schema": SAMPLE_SCHEMA, **document, **more})
 
 
@@ -56,7 +56,7 @@ class Recorder:
     def __init__(self, file: BinaryIO, interval: float, pid: int | None = None, note: str = "") -> None:
         self._file = file
         header = Header(interval=interval, pid=pid, system=platform.platform(), note=note)
-        self._line(msgspec.json.encode(_without_none(msgspec.to_builtins(header))))
+        self._line(msgspec.json.encode(without_none(msgspec.to_builtins(header))))
 
     def add(self, sample: Sample) -> None:
         """Append one sample. Raises OSError if the disk is full."""
@@ -110,12 +110,12 @@ class _Kind(msgspec.Struct):
     schema: str
 
 
-def _without_none(value: Any) -> Any:
-    """The same without the fields that are None. Places in a list stay: they are counted."""
+def without_none(value: Any) -> Any:
+    """The same document without the fields that are None. Places in a list stay: they are counted."""
     if isinstance(value, dict):
-        return {name: _without_none(each) for name, each in value.items() if each is not None}
+        return {name: without_none(each) for name, each in value.items() if each is not None}
     if isinstance(value, list | tuple):
-        return [_without_none(each) for each in value]
+        return [without_none(each) for each in value]
     return value
 
 

@@ -45,6 +45,18 @@ def test_json_is_a_line_per_sample_until_interrupted(tmp_path):
     ]
 
 
+def test_every_process_is_told_where_it_is_asked_for(tmp_path):
+    told = sdoctor("monitor", "--once", "--json", "--processes", home=tmp_path)
+    rows = {row["pid"]: row for row in json.loads(told.stdout)["processes"]}
+    assert rows[os.getpid()]["cpu_percent"] >= 0
+    assert rows[os.getpid()]["resident"] > 1 << 20
+    table = sdoctor("monitor", "--once", "--processes", home=tmp_path).stdout
+    heading = next(line for line in table.splitlines() if "COMMAND" in line)
+    assert heading.split()[:4] == ["PID", "USER", "CPU%", "MEM"]
+    assert any(line.split()[:1] == [str(os.getpid())] for line in table.splitlines())
+    assert "processes" not in json.loads(sdoctor("monitor", "--once", "--json", home=tmp_path).stdout)
+
+
 @pytest.mark.parametrize("name", ["swapping", "healthy, written"])
 def test_a_recording_is_judged_as_a_whole_with_once(tmp_path, name):
     expected, samples = WRITTEN[name]
@@ -84,6 +96,8 @@ def test_a_watched_process_that_ends_ends_it(tmp_path):
         (("--record", "no/such/folder/a.jsonl"), "cannot be written"),
         (("--plain", "--json"), "exclude"),
         (("--replay", "a", "--record", "b"), "neither"),
+        (("--processes",), "with --json or --once"),
+        (("--processes", "--json", "--replay", "a"), "does not hold"),
     ],
 )
 def test_wrong_calls_are_told_in_a_sentence(tmp_path, arguments, words):

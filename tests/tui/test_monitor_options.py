@@ -14,6 +14,7 @@ USUAL = [
     (),
     ("--once",),
     ("--json",),
+    ("--json", "--processes"),
     ("--plain", "--interval", "0.2"),
     ("--pid", "4711", "--json", "--record", "a.jsonl"),
     ("--replay=slow.jsonl", "--speed", "0"),
@@ -38,7 +39,7 @@ LEFT_TO_TYPER = [
 ]
 
 names = st.sampled_from(
-    ["--once", "--plain", "--json", "--pid", "--interval", "--record", "--replay", "--speed"]
+    ["--once", "--plain", "--json", "--processes", "--pid", "--interval", "--record", "--replay", "--speed"]
 )
 values = st.one_of(
     st.integers(-2, 10**11).map(str),

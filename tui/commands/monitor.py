@@ -22,6 +22,9 @@ def monitor(
         bool, typer.Option("--plain", help="One line per sample instead of the screen.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document per sample.")] = False,
+    processes: Annotated[
+        bool, typer.Option("--processes", help="List every process too, with --json or --once.")
+    ] = False,
     record: Annotated[
         str | None, typer.Option("--record", metavar="FILE", help="Write the samples there too.")
     ] = None,
@@ -42,6 +45,7 @@ def monitor(
             once=once,
             plain=plain,
             as_json=as_json,
+            processes=processes,
             record=record,
             replay=replay,
             speed=speed,

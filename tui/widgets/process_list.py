@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.process_rows import Column, Entry, Order, columns_for
+from tui.process_rows import Column, Entry, Order, cell, columns_for
 
 _DOWN, _UP = "▼", "▲"
 
@@ -108,7 +108,7 @@ class ProcessList(ScrollView, can_focus=True, inherit_bindings=False):
             style = self.get_component_rich_style("processes--watched")
         if entry.row.pid == self._cursor and self.has_focus:
             style += self.get_component_rich_style("processes--cursor", partial=True)
-        text = " ".join(_cell(column, column.text(entry)) for column in self._columns)
+        text = " ".join(cell(column, column.text(entry)) for column in self._columns)
         return Strip([Segment(text, style)]).adjust_cell_length(width, style)
 
     def _heading(self, width: int) -> Strip:
@@ -166,13 +166,6 @@ class ProcessList(ScrollView, can_focus=True, inherit_bindings=False):
                 return column.name
             left += column.width + 1
         return None
-
-
-def _cell(column: Column, text: str) -> str:
-    if column.width == 0:
-        return text
-    text = text if len(text) <= column.width else text[: column.width - 1] + "…"
-    return text.ljust(column.width) if column.left else text.rjust(column.width)
 
 
 def _heading_cell(column: Column, title: str, plain: Style, style: Style) -> list[Segment]:
