@@ -27,6 +27,9 @@ from tuner.settings import Settings
 
 CPU_GROUPS = Path("/sys/fs/cgroup/cpu")
 BLOCK_GROUPS = Path("/sys/fs/cgroup/blkio")
+PATIENCE = 10.0
+"""Seconds for the present step to end."""
+
 BUSY = "while True: pass"
 READER = """
 import os, sys
@@ -124,8 +127,9 @@ def generate(
                 stack.callback(companions.end)
                 begun = time.monotonic()
             if begun is not None and seconds and time.monotonic() - begun > seconds:
+                # Asked once it ends its step, which may take minutes where it hardly gets a core; asked again, at once.
                 generation.interrupt()
-                begun = None
+                begun = time.monotonic() + PATIENCE - seconds
     return Seen(watch.samples, strangers(watch.samples, companions.used))
 
 

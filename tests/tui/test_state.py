@@ -20,13 +20,13 @@ from fake_jobs import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doctor.telemetry.sample import Sample
+from doctor.telemetry.sample import GpuSample, Sample
 from doctor.trace import Outcome, Phase
 from tui.feed import Feed
 from tui.run_messages import FeedEnded, Heard, StopAsked
 from tui.state import HISTORY, LOG_LINES, LadderStep, View, fold
 from tui.widgets.braille import bars, plot
-from tui.widgets.readings import cpu_reading, gpu_reading, memory_reading, ram_reading
+from tui.widgets.readings import cpu_reading, gpu_reading, heat_reading, memory_reading, ram_reading
 from tui.widgets.words import clock, duration, pace, printable, status
 from tuner.events import Failed, Finished, Loaded, PhaseEnded, PhaseStarted, Pulse, Stepped
 from tuner.settings import Request
@@ -279,6 +279,31 @@ def test_memory_words_follow_the_device():
     assert on_gpu.lines[2].strip() == "no limit set"
     small = play([Pulse(allocated=30 * MIB, reserved=70 * MIB)])
     assert (memory_reading(small).ceiling, memory_reading(small).ceiling_text) == (128 * MIB, "top: 128 MiB")
+
+
+def test_of_the_card_that_draws_what_others_hold_and_what_it_costs_is_told():
+    first = GpuSample(index=0, name="idle", memory_used=100 * MIB, power=20.0, power_limit=300.0)
+    second = GpuSample(
+        index=1,
+        name="busy",
+        memory_used=3000 * MIB,
+        power=150.0,
+        power_limit=200.0,
+        temperature=71.0,
+        throttle_reasons=("power cap",),
+    )
+    view = fold(
+        play([Pulse(allocated=1500 * MIB, reserved=2000 * MIB)]), Sample(at=200.0, gpus=(first, second))
+    )
+    on_second = dataclasses.replace(view, run=dataclasses.replace(view.run, device="cuda:1"))
+    assert memory_reading(on_second).lines[3].split() == ["others", "1000", "MiB", "on", "the", "card"]
+    assert len(memory_reading(view).lines) == 3  # on a CPU nobody holds memory of a card
+    heat = heat_reading(on_second)
+    assert [line[2:] for line in heat.lines] == ["150 W of 200 W", "71 °C", "held down by power cap"]
+    assert (heat.fill[-1], heat.contour[-1]) == (75.0, 71.0)
+    assert heat_reading(view).title == "GPU 0 power and heat"
+    assert heat_reading(view).contour[-1] is None
+    assert heat_reading(fold(view, Sample(at=201.0, gpus=()))) is None
 
 
 def test_what_is_not_known_is_called_unknown():

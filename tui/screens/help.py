@@ -37,6 +37,7 @@ _KEYS = (
 _MEANINGS = (
     ("allocated", "bytes in live tensors, as torch counts them"),
     ("reserved", "bytes that torch's allocator holds"),
+    ("others", "what the card holds that torch does not: other programs, CUDA contexts"),
     ("resident", "on a CPU: memory in use, beyond the worker's libraries"),
     ("mapped", "on a CPU: writable memory asked for; the limit binds it"),
     ("about ... left", "predicted from the last steps; decoding comes on top"),

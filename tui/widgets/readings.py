@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from doctor.sizes import gib
@@ -52,12 +53,29 @@ def memory_reading(view: View) -> Reading:
             f"{FILL} {used:<10}{gib(view.allocated):>9} peak{gib(view.peak_allocated):>10}",
             f"{CONTOUR} {held:<10}{gib(view.reserved):>9} {most}{gib(view.peak_reserved):>10}",
             f"  {'limit':<10}{gib(limit):>9}" if limit else "  no limit set",
+            *_others(view),
         ),
         fill=tuple(point.allocated for point in view.memory),
         contour=tuple(point.reserved for point in view.memory),
         ceiling=float(ceiling),
         ceiling_text="top: limit" if ceiling == limit else f"top: {gib(ceiling)}",
     )
+
+
+def _others(view: View) -> tuple[str, ...]:
+    """What the card holds that torch does not: other programs, and every program's CUDA context."""
+    card = None if view.sample is None or view.run is None else _card_of(view.sample, view.run.device)
+    if card is None or card.memory_used is None or view.reserved is None:
+        return ()
+    return (f"  {'others':<10}{gib(max(0, card.memory_used - view.reserved)):>9} on the card",)
+
+
+def _card_of(sample: Sample, device: str | None) -> GpuSample | None:
+    """The card that "cuda:1" is, in the driver's order, which sdoctor's worker asks for."""
+    if device is None or not device.startswith("cuda"):
+        return None
+    index = int(device.partition(":")[2] or 0)
+    return next((card for card in sample.gpus or () if card.index == index), None)
 
 
 def _memory_ceiling(peak: int, limit: int | None) -> int:
@@ -128,6 +146,43 @@ def gpu_reading(view: View) -> Reading | None:
         ceiling=100.0,
         ceiling_text="top: 100 %",
     )
+
+
+def heat_reading(view: View) -> Reading | None:
+    """Power and temperature of the card that draws, else of the first; None where there is none to be read."""
+    sample = view.sample
+    if sample is None or not sample.gpus:
+        return None
+    card = _card_of(sample, view.run.device if view.run else None) or sample.gpus[0]
+
+    def of(figure: Callable[[GpuSample], float | None]) -> Series:
+        return tuple(
+            next((figure(each) for each in past.gpus or () if each.index == card.index), None)
+            for past in view.samples
+        )
+
+    limit = f" of {card.power_limit:.0f} W" if card.power_limit else ""
+    held = card.throttle_reasons
+    return Reading(
+        title=f"GPU {card.index} power and heat",
+        lines=(
+            f"{FILL} {'power unknown' if card.power is None else f'{card.power:.0f} W{limit}'}",
+            f"{CONTOUR} {'temperature unknown' if card.temperature is None else f'{card.temperature:.0f} °C'}",
+            "  throttling unknown"
+            if held is None
+            else f"  held down by {', '.join(held)}"
+            if held
+            else "  not held down",
+        ),
+        fill=of(_power_percent),
+        contour=of(lambda each: each.temperature),
+        ceiling=100.0,
+        ceiling_text="top: limit, 100 °C",
+    )
+
+
+def _power_percent(card: GpuSample) -> float | None:
+    return None if card.power is None or not card.power_limit else 100.0 * card.power / card.power_limit
 
 
 def _worker_share(sample: Sample) -> float | None:

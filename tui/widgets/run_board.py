@@ -15,7 +15,13 @@ from tui.widgets.frame import PictureFrame
 from tui.widgets.job_list import JobList
 from tui.widgets.log import LogPanel
 from tui.widgets.panel import Panel
-from tui.widgets.readings import cpu_reading, gpu_reading, memory_reading, ram_reading
+from tui.widgets.readings import (
+    cpu_reading,
+    gpu_reading,
+    heat_reading,
+    memory_reading,
+    ram_reading,
+)
 from tui.widgets.step_bar import PhaseStrip, StepBar
 from tui.widgets.verdict_line import VerdictLine
 from tui.widgets.words import ENDED, duration, printable, what_to_do
@@ -40,7 +46,7 @@ class RunBoard(Horizontal):
             yield VerdictLine()
             yield Static(id="ending", classes="-empty", markup=False)
             with Grid(id="panels"):
-                for name in ("memory", "cpu", "ram", "gpu"):
+                for name in ("memory", "cpu", "ram", "gpu", "heat"):
                     yield Panel(id=name)
             yield JobList()
             yield LogPanel(id="log")
@@ -116,6 +122,10 @@ class RunBoard(Horizontal):
         self.query_one("#panels").set_class(gpu is None, "-no-gpu")
         if gpu is not None:
             self.query_one("#gpu", Panel).show(gpu)
+        heat = heat_reading(view)
+        self.query_one("#panels").set_class(heat is not None, "-heat")
+        if heat is not None:
+            self.query_one("#heat", Panel).show(heat)
 
     def _show_picture(self) -> None:
         view, picture = self._view, self.query_one(PictureFrame)
