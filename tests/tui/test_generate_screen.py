@@ -57,7 +57,7 @@ async def until(pilot, condition, seconds=30.0):
         while not condition(pilot.app):
             await asyncio.sleep(0.02)
         noticed = time.monotonic()
-        while screen._next_drawing is not None and screen._drawn_at < noticed:
+        while screen._next_drawing is not None and screen._drawn_at < noticed and not pilot.app._exit:
             await asyncio.sleep(0.02)
     await pilot.pause(0.1)
 
@@ -229,7 +229,8 @@ async def test_an_interrupt_that_blocks_does_not_block_the_screen(png):
 
 
 async def test_a_silent_worker_leaves_the_screen_alive(png):
-    app = app_of(Script([READY, *beginning()[1:2], Pulse(allocated=1), Pulse(allocated=2)], pause=1.0))
+    silent = [READY, *beginning()[1:2], *(Pulse(allocated=number) for number in range(100))]
+    app = app_of(Script(silent, pause=1.0))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda app: app.view.phase is not None)
         first = app.view.elapsed

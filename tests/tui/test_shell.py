@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -20,6 +21,7 @@ from tui.screens.leaving import LeaveQuestion
 from tui.shell import SdoctorApp
 from tui.themes import looks_file, remember_theme, remembered_theme
 from tui.widgets.tab_line import PlaceTab
+from tuner.events import Stepped
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +150,18 @@ async def test_quitting_asks_only_while_something_works():
 
 
 async def test_a_generation_goes_on_while_another_place_is_shown_and_is_drawn_when_it_is_back(home):
-    script = Script(finishing([paint(home / "picture.png")], steps=20), pause=0.02)
+    away = threading.Event()
+
+    class Held(Script):
+        """Does not come to its end before the other place is shown."""
+
+        def start(self):
+            for event in super().start():
+                if isinstance(event, Stepped) and event.index == 10:
+                    away.wait(60)
+                yield event
+
+    script = Held(finishing([paint(home / "picture.png")], steps=20), pause=0.02)
     screen = GenerateScreen(job=job_of(script), read=sampler(), every=0.05)
     app = SdoctorApp(
         places=[
@@ -162,6 +175,7 @@ async def test_a_generation_goes_on_while_another_place_is_shown_and_is_drawn_wh
         await pilot.press("f2")
         await until(lambda: app.here == "monitor")
         assert screen.view.step < 20
+        away.set()
         await until(lambda: screen.view.over)
         await pilot.press("f1")
         await until(lambda: app.here == "generate")
