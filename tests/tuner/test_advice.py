@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from machines import CPU_ONLY
 from made_profiles import FAST, TILED, profile
 
+from doctor.daemon.api.route import Call, Peer
+from doctor.sizes import GIB, MIB
 from doctor.trace import Outcome
 from tuner.advice import BARE_PROCESS_BYTES, Basis, does_not_fit, largest_that_fits, needs
+from tuner.advice_routes import AdviceSources, Ask, routes
+from tuner.leases import LeaseBook
 from tuner.probe import Purpose, Trial
 from tuner.profile import ProfileRung
-
-MIB = 2**20
+from tuner.store import save
 
 
 def trial(settings, side, peak, batch=1, outcome=Outcome.FINISHED):
@@ -93,3 +97,32 @@ def test_the_reason_has_its_figures():
     why = does_not_fit(need(1024, 1024), 1024 * MIB).why
     assert "2.02 GiB" in why or "2.0 GiB" in why
     assert "measured" in why
+
+
+@pytest.mark.parametrize("lease", [True, False])
+def test_the_daemons_own_study_gives_way_before_it_is_looked_what_is_free(lease, tmp_path, monkeypatch):
+    monkeypatch.setenv("SDOCTOR_HOME", str(tmp_path))
+    rungs = (
+        ProfileRung(name="fastest", settings=FAST, largest=512, limit="memory", peak_bytes=4 * GIB),
+        ProfileRung(name="tiled decode", settings=TILED, largest=512, limit="memory", peak_bytes=GIB),
+    )
+    save(profile(ladder=rungs))
+    held = [6 * GIB]  # by the study
+    asked = []
+
+    def make_room(seconds, pid):
+        asked.append((seconds, pid))
+        held.clear()
+
+    sources = AdviceSources(
+        facts=lambda: CPU_ONLY,
+        free=lambda _: 8 * GIB - sum(held),
+        book=LeaseBook(lambda _device, _pid: 0, lambda _pid: 1.0),
+        give_way=lambda _: None,
+        make_room=make_room,
+    )
+    advise = next(route.answer for route in routes(sources) if route.path == "/v1/advice")
+    wish = Ask(model="builtin:tiny", width=512, height=512, device="cpu", lease=lease)
+    found = advise(Call(peer=Peer(pid=7), body=wish))
+    # Who only looks stops nobody.
+    assert (found.rung, asked) == (("fastest", [(120.0, 7)]) if lease else ("tiled decode", []))
