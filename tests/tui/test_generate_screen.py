@@ -334,6 +334,14 @@ async def test_odd_sizes_do_no_harm(png, size):
         assert "finished" in shown(app)
 
 
+def queued():
+    """Seconds that this thread stood in the queue for a core so far (Linux): that is the machine's doing, not ours."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
 async def longest_waits(app):
     """(longest time that the event loop was late by, events folded) while the job runs."""
     late = 0.0
@@ -342,16 +350,16 @@ async def longest_waits(app):
         await until(pilot, steps_done(1))
         async with asyncio.timeout(30):
             while not app.view.over:
-                before = time.perf_counter()
+                before = time.perf_counter() - queued()
                 await asyncio.sleep(0.005)
-                late = max(late, time.perf_counter() - before - 0.005)
+                late = max(late, time.perf_counter() - queued() - before - 0.005)
         return late, app.view.step
 
 
 async def test_the_interface_is_never_blocked_by_200_events_a_second(png):
-    """Three tries: another process may take the processor away; a blocking call of ours would block each."""
+    """Five tries: other processes take the processor and its caches away; a blocking call of ours would block each."""
     lates = []
-    for _ in range(3):
+    for _ in range(5):
         events = [*beginning(), *(event for index in range(1, 301) for event in step(index, 300))]
         late, steps = await longest_waits(app_of(Script(events, pause=1 / 200), gpus=(CARD,), steps=300))
         assert steps == 300
