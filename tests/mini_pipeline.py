@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -72,3 +73,9 @@ def write_mini(folder: Path, name: str = "sd15") -> Path:
         file = folder / part / "config.json"
         file.write_text(json.dumps(json.loads(file.read_bytes()) | changes))
     return folder
+
+
+def at_its_own_size(pipe) -> dict[str, bool]:
+    """The argument without which some families draw at 1024x1024 whatever size is asked for, and scale the picture down."""
+    accepted = inspect.signature(pipe.__call__).parameters
+    return {"use_resolution_binning": False} if "use_resolution_binning" in accepted else {}

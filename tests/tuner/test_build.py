@@ -13,7 +13,7 @@ import diffusers
 import pytest
 import torch
 from ldm_checkpoint import ldm_tensors
-from mini_pipeline import NARROW, write_mini
+from mini_pipeline import NARROW, at_its_own_size, write_mini
 from safetensors.torch import load_file, save_file
 
 from tuner.models import BUILTIN_ROOT, ModelKind, ModelRef, builtin_parameters, resolve
@@ -54,6 +54,7 @@ def picture(pipe):
         num_inference_steps=2,
         output_type="pt",
         generator=torch.Generator().manual_seed(0),
+        **at_its_own_size(pipe),
     )
     return made.images
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from mini_pipeline import NARROW, write_mini
+from mini_pipeline import NARROW, at_its_own_size, write_mini
 from simulated import Machine, goal
 
 from doctor.trace import Outcome
@@ -45,7 +45,7 @@ def test_each_family_draws_with_one_part_in_float32(tmp_path, name, part):
     assert setup[f"{part}_precision"] == "fp32"
     sizes = {"width": 64, "height": 64, "num_inference_steps": 1, "output_type": "pt"}
     with torch.inference_mode():
-        picture = pipe("a circle", **sizes).images
+        picture = pipe("a circle", **sizes, **at_its_own_size(pipe)).images
     assert picture.isfinite().all()
     denoiser = getattr(pipe, "unet", None) or pipe.transformer
     assert denoiser.dtype is torch.bfloat16
