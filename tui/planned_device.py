@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doctor.cards import find_card, meant_by
 from doctor.sizes import MIB, parse_amount
@@ -20,6 +20,7 @@ from tuner.dryrun.rows import Answer, Ask
 from tuner.fingerprint import Fingerprint
 from tuner.knobs import default_settings
 from tuner.probe import Trial
+from tuner.processor_rate import rate_of
 from tuner.replay import Replay, replay_on
 from tuner.settings import Settings
 from tuner.target import Target
@@ -82,9 +83,14 @@ def planned_device(gpu: str | None, memory: str | None) -> PlannedDevice:
 
     facts = gather()
     target = choose_target(facts)
-    device = device_of_target(target)
+    device = device_of_target(target, rate_of(facts.cpu))
     if memory is not None:
-        device = device_of_memory(parse_amount(memory, target.memory_total), device.card)
+        share = parse_amount(memory, target.memory_total)
+        if device.is_cpu:
+            # Still this processor: a share of the host's memory makes no card of it.
+            device = replace(device, usable_bytes=share)
+            return PlannedDevice(device=device, target=target, fingerprint=fingerprint_of(facts, target))
+        device = device_of_memory(share, device.card)
         return PlannedDevice(device=device, target=target_of(device))
     return PlannedDevice(device=device, target=target, fingerprint=fingerprint_of(facts, target))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from doctor.cards import Card, meant_by
 from doctor.sizes import MIB
 from tuner.cuda_context import context_bytes
+from tuner.processor_rate import ProcessorRate
 from tuner.target import Target
 
 # Share of a card's memory that its driver keeps: torch's messages say "23.69 GiB total capacity" on cards of 24,
@@ -32,6 +33,8 @@ class Device:
     capability: tuple[int, int] | None
     """None: a processor, whose memory is the host's."""
     card: Card | None = None
+    processor: ProcessorRate | None = None
+    """What a processor's arithmetic may reach; None for a card, and where it is not known."""
 
     @property
     def is_cpu(self) -> bool:
@@ -74,7 +77,7 @@ def device_of_memory(memory: int, card: Card | None = None) -> Device:
     )
 
 
-def device_of_target(target: Target) -> Device:
+def device_of_target(target: Target, processor: ProcessorRate | None = None) -> Device:
     """This machine's own device, with what is free on it now."""
     if target.is_cpu:
         return Device(
@@ -82,6 +85,7 @@ def device_of_target(target: Target) -> Device:
             memory_bytes=target.memory_total,
             usable_bytes=target.memory_free,
             capability=None,
+            processor=processor,
         )
     known = meant_by(target.name or "")
     return Device(

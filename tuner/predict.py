@@ -64,9 +64,11 @@ def predict(
         seconds = seconds_per_image(
             answer, run.stages, device.card, settings.precision, settings.offload, steps
         )
-    elif calibration.flops_per_second:
+    elif rate := calibration.flops_per_second or (
+        device.processor.of(settings.precision) if device.processor else None
+    ):
         operations = sum(stage.flops * (steps if stage.name == "denoise" else 1) for stage in run.stages)
-        seconds = operations / calibration.flops_per_second / answer.batch
+        seconds = operations / rate / answer.batch
     return Prediction(
         settings=settings,
         width=answer.width,
