@@ -10,8 +10,11 @@ from doctor.probes.say import Say
 SIDE, SIDE_OF_MANY, MANY = 1024, 2048, 8
 """Large enough to keep every core busy (more than MANY need a larger product), small enough for one core."""
 
-SIDE_FP16 = 256
-"""fp16 has no fast path on most processors; a larger product would take a second."""
+SIDE_FIRST = 256
+"""A format without a fast path (fp16 on most processors, bf16 on many) takes a thousand times as long; a small one tells."""
+
+LONGEST = 0.5
+"""Seconds that one large product may take; where it would take longer, the rate of the small one is the answer."""
 
 ROUNDS, BUDGET = 3, 0.08
 """Rounds, and seconds per format and round. The kernel may leave two threads on one core for a while: of 12 runs with
@@ -23,17 +26,13 @@ def measure(say: Say) -> None:
     threads = torch.get_num_threads()
     whole = SIDE if threads <= MANY else SIDE_OF_MANY
     say.value("threads", threads, "count", "cpu")
-    formats = {
-        "fp32": (torch.float32, whole),
-        "bf16": (torch.bfloat16, whole),
-        "fp16": (torch.float16, SIDE_FP16),
-    }
+    formats = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     best = dict.fromkeys(formats, 0.0)
     alone = 0.0
     for _ in range(ROUNDS):
-        for name, (dtype, side) in formats.items():
+        for name, dtype in formats.items():
             say.during(f"{name} with {threads} threads")
-            best[name] = max(best[name], _rate(dtype, side))
+            best[name] = max(best[name], _rate(dtype, whole))
         if threads > 1:
             say.during("fp32 with one thread")
             torch.set_num_threads(1)
@@ -46,6 +45,12 @@ def measure(say: Say) -> None:
 
 
 def _rate(dtype: torch.dtype, side: int) -> float:
+    """TFLOP/s of a product of two squares of ``side``, or of small ones where that would take too long."""
+    small = _rate_at(dtype, SIDE_FIRST)
+    return small if 2 * side**3 / (small * 1e12) > LONGEST else _rate_at(dtype, side)
+
+
+def _rate_at(dtype: torch.dtype, side: int) -> float:
     left, right = (torch.randn(side, side).to(dtype) for _ in range(2))
     out = torch.empty(side, side, dtype=dtype)
     return float(2 * side**3 / best_of(lambda: torch.mm(left, right, out=out), BUDGET) / 1e12)
