@@ -7,6 +7,9 @@ from typing import Self
 
 from doctor.errors import UsageError
 
+DECODERS = ("vae", "movq", "vqgan")
+"""Names that pipelines give to the model that makes pictures of latents."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -36,7 +39,7 @@ class Settings:
     def precision_of(self, component: str) -> str:
         """The number format that a component of that name is loaded in."""
         own = "same"
-        if component == "vae":
+        if component in DECODERS:
             own = self.vae_precision
         elif component.startswith("text_encoder"):
             own = self.text_precision

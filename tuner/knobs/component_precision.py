@@ -12,7 +12,7 @@ from typing import Any
 from tuner.knobs.exports import ITS_OWN_WAY, PROGRAMS, Table, flags, told_by
 from tuner.knobs.knob import Knob, Value, denoiser_of
 from tuner.replacing import replace_attribute
-from tuner.settings import Settings
+from tuner.settings import DECODERS, Settings
 from tuner.target import Target
 
 SAME = "same"
@@ -40,8 +40,14 @@ def _refusal_of(component: str) -> Callable[[Value, Settings, Target], str | Non
 
 
 def _vae_of(pipe: Any) -> dict[str, Any]:
-    vae = getattr(pipe, "vae", None)
-    return {} if vae is None else {"vae": vae}
+    """What decodes, by whatever name: Kandinsky's MoVQ, the VQGAN of Stable Cascade and Wuerstchen."""
+    parts = {name: getattr(pipe, name, None) for name in DECODERS}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _main_model(pipe: Any) -> Any:
+    """The model whose precision is that of the rest; of two-stage pipelines the decoder's."""
+    return denoiser_of(pipe) or getattr(pipe, "decoder", None)
 
 
 def _text_encoders_of(pipe: Any) -> dict[str, Any]:
@@ -66,19 +72,23 @@ def _apply_vae(pipe: Any, value: Value, _device: str) -> str | None:
     parts = _vae_of(pipe)
     if value == SAME and not any(has_own_precision(part) for part in parts.values()):
         return None
-    if not parts or denoiser_of(pipe) is None:
+    if not parts or _main_model(pipe) is None:
         return f"vae_precision={value} changes nothing: this pipeline has no VAE of that kind"
-    _cast(parts, value, denoiser_of(pipe))
-    vae = pipe.vae
-    if value != SAME and "decode" not in vars(vae):
-        decode = vae.decode
-
-        def in_its_own_precision(latents: Any, *args: Any, **kwargs: Any) -> Any:
-            # Pipelines hand over latents in the denoiser's precision; the picture they make is float32 in the end.
-            return decode(latents.to(vae.dtype), *args, **kwargs)
-
-        replace_attribute(vae, "decode", in_its_own_precision)
+    _cast(parts, value, _main_model(pipe))
+    for vae in parts.values():
+        if value != SAME and "decode" not in vars(vae):
+            _decode_in_its_own_precision(vae)
     return None
+
+
+def _decode_in_its_own_precision(vae: Any) -> None:
+    """Pipelines hand over latents in the denoiser's precision; the picture they make is float32 in the end."""
+    decode = vae.decode
+
+    def decode_cast(latents: Any, *args: Any, **kwargs: Any) -> Any:
+        return decode(latents.to(next(vae.parameters()).dtype), *args, **kwargs)
+
+    replace_attribute(vae, "decode", decode_cast)
 
 
 def _apply_text(pipe: Any, value: Value, _device: str) -> str | None:
@@ -109,7 +119,7 @@ def _like(leaf: Any, denoiser: Any) -> Any:
 
 def _read_of(parts_of: Callable[[Any], dict[str, Any]]) -> Callable[[Any], str]:
     def read(pipe: Any) -> str:
-        denoiser = denoiser_of(pipe)
+        denoiser = _main_model(pipe)
         kinds = {part.dtype for part in parts_of(pipe).values() if hasattr(part, "dtype")}
         if not kinds or denoiser is None or kinds == {denoiser.dtype}:
             return SAME
@@ -123,8 +133,9 @@ def _vae_lines(value: Value) -> tuple[str, ...]:
     if value == SAME:
         return ()
     return (
-        "decode = pipe.vae.decode",
-        "pipe.vae.decode = lambda latents, *args, **kwargs: decode(latents.to(pipe.vae.dtype), *args, **kwargs)",
+        f"vae = next(getattr(pipe, name) for name in {DECODERS} if hasattr(pipe, name))",
+        "decode = vae.decode",
+        "vae.decode = lambda latents, *args, **kwargs: decode(latents.to(vae.dtype), *args, **kwargs)",
     )
 
 
