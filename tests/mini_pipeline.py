@@ -54,6 +54,15 @@ _PIXART = {
 }
 _SD3_PARTS = {"text_encoder": _CLIP, "text_encoder_2": _CLIP, "text_encoder_3": _T5 | {"d_model": 64}}
 _FLUX_PARTS = {"text_encoder": _CLIP, "text_encoder_2": _T5, "transformer": _FLUX, "vae": _VAE}
+_KANDINSKY_UNET = {
+    "block_out_channels": [32, 32, 64, 64],
+    "attention_head_dim": 8,
+    "addition_embed_type_num_heads": 4,
+    "cross_attention_dim": 32,
+    "encoder_hid_dim": 32,
+    "layers_per_block": 1,
+}
+_PRIOR = {"embedding_dim": 32, "num_attention_heads": 2, "attention_head_dim": 16, "num_layers": 1}
 NARROW: dict[str, dict[str, dict[str, Any]]] = {
     "sd15": {"text_encoder": _CLIP, "unet": _OLD_UNET, "vae": _VAE},
     "sd21": {"text_encoder": _CLIP, "unet": _OLD_UNET | {"attention_head_dim": [2, 2, 4, 4]}, "vae": _VAE},
@@ -62,6 +71,13 @@ NARROW: dict[str, dict[str, dict[str, Any]]] = {
     "sd35-large": _SD3_PARTS | {"transformer": _SD3, "vae": _VAE},
     "flux": _FLUX_PARTS,
     "flux-schnell": _FLUX_PARTS,
+    "kandinsky22": {
+        "movq": {"block_out_channels": [32, 32, 32, 64], "layers_per_block": 1, "norm_num_groups": 8},
+        "prior_image_encoder": _CLIP,
+        "prior_prior": _PRIOR,
+        "prior_text_encoder": _CLIP,
+        "unet": _KANDINSKY_UNET,
+    },
     "pixart-sigma": {"text_encoder": _T5, "transformer": _PIXART, "vae": _VAE},
 }
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from doctor.errors import UsageError
 from tuner.knobs import KNOBS, knob, refusals
 from tuner.knobs.backends import PACKAGES
-from tuner.plan_weights import WEIGHTS
+from tuner.plan_weights import WEIGHTS, is_gguf
 from tuner.settings import Settings, setting_names
 from tuner.target import Target
 
@@ -23,6 +23,13 @@ def check_settings(settings: Settings, target: Target) -> None:
         # GGUF's types are files of their own, which a plan can ask about and no pipeline is turned to.
         known = settings if settings.weights in knob("weights").values else settings.but(weights="native")
         reasons = refusals(known, equipped)
+        if is_gguf(settings.weights) and settings.offload == "sequential":
+            # accelerate makes a layer's parameters anew (utils/modeling.py, set_module_tensor_to_device) and does
+            # not hand on the type of GGUF's.
+            reasons.append(
+                f"weights={settings.weights}: GGUF's layers cannot be brought back one by one; use offload=none, model "
+                "or group"
+            )
     if reasons:
         raise UsageError("; ".join(reasons) + ".")
 

@@ -15,12 +15,13 @@ _GGUF = {
     "q3_k": 110 / 256,
     "q2_k": 84 / 256,
 }
+# One float32 for each block of 64 weights (bitsandbytes, functional.quantize_4bit, default blocksize on CUDA).
+NF4_SCALE = 4 / 64
 BYTES_PER_WEIGHT = {
     "int8": 1.0,
     "fp8": 1.0,
-    # Half a byte for a weight and one float32 scale for each block of 64 weights (bitsandbytes,
-    # functional.quantize_4bit, default blocksize on CUDA).
-    "nf4": 0.5 + 4 / 64,
+    # Half a byte for a weight and its scale.
+    "nf4": 0.5 + NF4_SCALE,
     **_GGUF,
 }
 WEIGHTS = ("native", *BYTES_PER_WEIGHT)

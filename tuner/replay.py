@@ -117,6 +117,8 @@ class _Run:
                 # accelerate leaves buffers on the device where a module holds no parameters of its own
                 # (diffusers, pipeline_utils.enable_sequential_cpu_offload): SD 3.5 medium's table of positions.
                 self._load(part.name, (part.buffers,))
+            elif offload.startswith("group") and part.scales:
+                self._load(part.name, (part.scales,))
         self._allocator.allocate(cublas_bytes(capability))
 
     def result(self) -> Replay:

@@ -78,6 +78,13 @@ PUBLISHED = {
         "transformer": 1_499_952_032,
         "vae": 83_653_863,
     },
+    "kandinsky22": {
+        "movq": 67_832_495,
+        "prior_image_encoder": 1_844_907_264,
+        "prior_prior": 1_026_225_920,
+        "prior_text_encoder": BIG_G,
+        "unet": 1_253_057_288,
+    },
     "kandinsky3": {"movq": 270_669_103, "text_encoder": 8_721_797_632, "unet": 3_055_348_228},
     "lumina2": {"text_encoder": 2_614_341_888, "transformer": 2_609_769_152, "vae": 83_819_683},
     "stable-cascade": {
@@ -118,6 +125,7 @@ NATURE = {
     "cogview4": (1024, 16, 50),
     "flux2-klein-9b": (1024, 16, 50),
     "hunyuandit": (1024, 16, 50),
+    "kandinsky22": (512, 8, 100),
     "kandinsky3": (1024, 8, 25),
     "lumina2": (1024, 16, 30),
     "stable-cascade": (1024, 16, 12),

@@ -53,6 +53,18 @@ def test_each_family_draws_with_one_part_in_float32(tmp_path, name, part):
     assert pipe.text_encoder.dtype is (torch.float32 if part == "text" else torch.bfloat16)
 
 
+def test_a_decoder_by_another_name_has_its_own_precision_too(tmp_path):
+    settings = Settings(precision="bf16", vae_precision="fp32")
+    assert {settings.precision_of(name) for name in ("vae", "movq", "vqgan")} == {"fp32"}
+    pipe = mini(tmp_path, "kandinsky22", settings)
+    assert apply_settings(pipe, settings, "cpu") == ()
+    assert read_setup(pipe)["vae_precision"] == "fp32"
+    with torch.inference_mode():
+        sizes = {"width": 64, "height": 64, "num_inference_steps": 2, "prior_num_inference_steps": 2}
+        assert pipe("a circle", output_type="pt", **sizes).images.isfinite().all()
+    assert (pipe.movq.dtype, pipe.unet.dtype) == (torch.float32, torch.bfloat16)
+
+
 def test_weights_of_a_folder_are_not_rounded_on_the_way():
     reference = load_pipeline(resolve("builtin:tiny"), torch.float32)
     settings = Settings(precision="bf16", vae_precision="fp32")

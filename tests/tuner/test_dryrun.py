@@ -19,7 +19,7 @@ from tuner.dryrun import engine
 from tuner.dryrun.client import Oracle, Refused
 from tuner.dryrun.engine import DryRun
 from tuner.dryrun.ledger import Ledger, Work
-from tuner.dryrun.repeats import repeat_blocks
+from tuner.dryrun.repeats import kinds_of, repeat_blocks
 from tuner.dryrun.rows import CONVOLUTION, ENTER, LEAVE, RELEASE, Answer, Ask, Call
 from tuner.dryrun.stages import stage_of
 from tuner.dryrun.weights import layers_of
@@ -140,7 +140,7 @@ def test_a_block_that_keeps_something_is_run_every_time() -> None:
     for keep, runs in ((False, [1, 0, 0]), (True, [1, 1, 1])):
         ledger = Ledger()
         with ExitStack() as stack:
-            repeat_blocks(torch.nn.ModuleDict({"blocks": blocks}), ledger, stack)
+            repeat_blocks(kinds_of(torch.nn.ModuleDict({"blocks": blocks})), ledger, stack)
             stack.enter_context(FakeTensorMode())
             stack.enter_context(ledger)
             out = torch.zeros(4, 64)

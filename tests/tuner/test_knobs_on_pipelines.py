@@ -142,12 +142,18 @@ def test_fewer_steps_are_made_by_whoever_calls_the_pipeline():
     assert [steps_for(pipe, asked) for asked in (20, 5, 1)] == [10, 2, 1]
 
 
-@pytest.mark.parametrize(("name", "value"), [("attention", "_native_math"), ("step_cache", "first-block")])
+@pytest.mark.parametrize(("name", "value"), [("attention", "native"), ("step_cache", "first-block")])
 def test_a_u_net_says_that_what_is_made_for_transformers_changes_nothing(name, value):
     pipe = tiny()
     before = read_setup(pipe)
     assert "changes nothing" in knob(name).apply(pipe, value, "cpu")
     assert read_setup(pipe) == before
+
+
+def test_a_u_net_writes_its_scores_when_it_is_told_to():
+    pipe = tiny()
+    assert knob("attention").apply(pipe, "_native_math", "cpu") is None
+    assert read_setup(pipe)["attention"] == "AttnProcessor"
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from doctor.cards import find_card
@@ -149,11 +151,29 @@ def test_this_machines_measurements_replace_the_constants():
     assert replay_on_cpu(ANSWER).peak_reserved == 1750 * MIB
 
 
+def test_what_is_never_offloaded_stays_on_the_card():
+    kept = replace(ANSWER, kept=("t5",))
+    # Layers come and go elsewhere, so nothing but T5 and cuBLAS is there while the U-Net computes.
+    assert {stage.name: stage.weights_bytes // MIB for stage in replay(kept, "sequential", P100).stages} == {
+        "encode": 900,
+        "denoise": 900,
+        "decode": 900,
+    }
+    assert replay(ANSWER, "sequential", P100).stages[0].weights_bytes == 0
+
+
+def test_scales_of_4_bit_weights_stay_when_layers_move_in_groups():
+    quantised = replace(ANSWER, components=(TEXT, T5, replace(UNET, scales=60 * MIB), VAE))
+    assert replay(quantised, "group", P100).stages[1].weights_bytes == 60 * MIB
+    assert replay(quantised, "sequential", P100).stages[1].weights_bytes == 0
+
+
 def test_workspaces_depend_on_the_card_and_give_way():
     convolution = Convolution(
         input_bytes=100, output_bytes=50, weights=9, element_bytes=2, three_by_three=True
     )
     assert convolution_bytes(convolution, (8, 6)) == (150, 100, 0)
+    assert convolution_bytes(convolution, (7, 0)) == convolution_bytes(convolution, (7, 5)) == (100, 0)
     assert convolution_bytes(convolution, (6, 1)) == (300 + 128, 0)
     work = Call(
         stage="decode",
@@ -193,6 +213,9 @@ PUBLISHED = [
     ("sd35-medium", "model", 12352.5),
     ("sd35-medium", "sequential", 1323.0),
     ("sdxl-turbo", "none", 7663.2),
+    ("kandinsky22", "none", 10238.4),
+    ("kandinsky22", "model", 5498.0),
+    ("kandinsky22", "sequential", 2810.3),
     ("sdxl", "none", 7663.1),
     ("sdxl", "model", 5472.6),
     ("sdxl", "sequential", 777.3),

@@ -95,8 +95,8 @@ def test_a_large_text_encoder_is_quantised_too(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "target", "words"),
     [
-        ({"weights": "nf4", "offload": "sequential"}, CARD, "cannot be moved one by one"),
-        ({"weights": "int8", "offload": "group"}, CARD, "cannot be moved in groups"),
+        ({"weights": "nf4", "offload": "sequential"}, CARD, "cannot be brought back one by one"),
+        ({"weights": "int8", "offload": "group"}, CARD, "hold on to their weights"),
         ({"weights": "int8", "compile": "inductor"}, CPU, "cut the compiler's program"),
         ({"weights": "nf4"}, Target(device="cpu"), "pip install bitsandbytes"),
         ({"weights": "q4_0"}, CARD, "does not exist"),

@@ -48,7 +48,8 @@ def main() -> None:
         # Everything else is turned in place.
         settings = ask.settings
         formats = (settings.precision, settings.vae_precision, settings.text_precision)
-        key = (ask.model, formats, settings.attention, settings.memory_format)
+        # What was fused stays beside what it was fused from.
+        key = (ask.model, formats, settings.attention, settings.memory_format, settings.fused_qkv)
         if key not in built:
             built.clear()
             built[key] = DryRun(folder, ask.settings)

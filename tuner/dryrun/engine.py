@@ -15,23 +15,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves, tree_map
 
 from tuner.dryrun.fakes import conversions_replace, fake_pipeline
 from tuner.dryrun.ledger import Ledger
-from tuner.dryrun.repeats import repeat_blocks, repeat_calls, replaced
-from tuner.dryrun.rows import ENTER, LEAVE, Answer, Ask, Call, Layer
+from tuner.dryrun.repeats import kinds_of, repeat_blocks, repeat_calls, replaced
+from tuner.dryrun.rows import ENTER, LEAVE, Answer, Ask, Call, Component, Layer
 from tuner.dryrun.stages import stage_of
 from tuner.dryrun.weights import component_of, layers_of, tensors_of
 from tuner.knobs import apply_settings
+from tuner.knobs.knob import denoiser_of
 from tuner.settings import Settings
 from tuner.worker.build import describe, dtypes_of
 
-# Backends by whatever name compute without the matrix of scores, as PyTorch's own fused attention does.
-_PLAIN_ATTENTION = ("sdpa", "sliced")
-_MATH = "_native_math"
+# Any other backend computes without the matrix of scores, as PyTorch's own fused attention does.
+_APPLIED_ATTENTION = ("sdpa", "sliced", "_native_math")
+# PyTorch's own attention with the kernel first that writes the matrix, in every model of the pipeline.
+_MATH_FIRST = "sdpa-math"
 # Stable Cascade's model card takes 20 steps of the prior and 10 of the decoder
 # (https://huggingface.co/stabilityai/stable-cascade); Wuerstchen's defaults are 60 and 12.
 # Kandinsky 2.2 takes fewer of its prior, which is small, and its scheduler no fewer than two.
@@ -50,6 +53,7 @@ class DryRun:
         self._settings = settings
         self._info = describe(self._pipe)
         self._memo: dict[Any, tuple[Call, Any]] = {}
+        self._anatomy = _Anatomy()
         self._remarks = self._apply(settings)
 
     @property
@@ -58,12 +62,17 @@ class DryRun:
         return self._pipe
 
     def _apply(self, settings: Settings) -> tuple[str, ...]:
-        attention = settings.attention if settings.attention in _PLAIN_ATTENTION else "sdpa"
+        attention = settings.attention if settings.attention in _APPLIED_ATTENTION else "sdpa"
+        # diffusers keeps a backend that was set for every model that comes after.
+        _AttentionBackendRegistry.set_active_backend(AttentionBackendName.NATIVE)
         # The hooks of offload need the device itself: tuner.predict models what they do.
         # What fewer bits take is counted by tuner.dryrun.weights.
         applied = settings.but(attention=attention, offload="none", threads=None, weights="native")
         with conversions_replace():
-            return apply_settings(self._pipe, applied, "cpu")
+            remarks = apply_settings(self._pipe, applied, "cpu")
+        if settings.weights != "native" and denoiser_of(self._pipe) is None:
+            remarks += (f"weights={settings.weights} changes nothing: this pipeline has no single denoiser",)
+        return remarks
 
     def answer(self, ask: Ask) -> Answer:
         """What one generation takes. Raises whatever the pipeline raises for a size that it refuses."""
@@ -71,10 +80,10 @@ class DryRun:
             self._settings = ask.settings
             self._remarks = self._apply(ask.settings)
         width, height = ask.width or self._info.native_size, ask.height or self._info.native_size
-        calls = _Calls(self._pipe, self._mode, ask.settings, self._memo)
+        calls = _Calls(self._pipe, self._mode, ask.settings, self._memo, self._anatomy)
         arguments = self._arguments(ask, width, height)
-        plain = sdpa_kernel(SDPBackend.MATH) if ask.settings.attention == _MATH else nullcontext()
-        with calls.wrapped(), conversions_replace(), plain, torch.no_grad():
+        kernels = sdpa_kernel(SDPBackend.MATH) if ask.settings.attention == _MATH_FIRST else nullcontext()
+        with calls.wrapped(), conversions_replace(), kernels, torch.no_grad():
             self._pipe(**arguments)
         models = {
             name: part for name, part in self._pipe.components.items() if isinstance(part, torch.nn.Module)
@@ -86,7 +95,9 @@ class DryRun:
             size_factor=self._info.size_factor,
             native_size=self._info.native_size,
             steps=self._info.default_steps,
-            components=tuple(component_of(name, part, ask.settings.weights) for name, part in models.items()),
+            components=tuple(
+                self._anatomy.component(name, part, ask.settings.weights) for name, part in models.items()
+            ),
             calls=tuple(calls.made.values()),
             order=tuple(calls.order),
             offload_order=_offload_order(
@@ -136,11 +147,46 @@ def _default(parameters: Mapping[str, inspect.Parameter], name: str) -> float:
     return value if isinstance(value, (int, float)) else 0.0
 
 
+class _Anatomy:
+    """What the models of a pipeline are made of. It changes with the type of their weights only, and takes long to read."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Any] = {}
+
+    def component(self, name: str, model: Any, weights: str) -> Component:
+        """Its weights, as ``component_of`` counts them."""
+        found: Component = self._once(
+            "component", name, model, weights, lambda: component_of(name, model, weights)
+        )
+        return found
+
+    def layers(self, name: str, model: Any, weights: str) -> list[tuple[Any, Callable[[Any], Layer]]]:
+        """Its layers, as ``layers_of`` gives them."""
+        found: list[tuple[Any, Callable[[Any], Layer]]] = self._once(
+            "layers", name, model, weights, lambda: list(layers_of(name, model, weights))
+        )
+        return found
+
+    def members(self, name: str, model: Any) -> list[tuple[Any, int]]:
+        """Its blocks that may repeat, as ``kinds_of`` gives them."""
+        found: list[tuple[Any, int]] = self._once("members", name, model, "", lambda: kinds_of(model))
+        return found
+
+    def _once(self, what: str, name: str, model: Any, weights: str, make: Callable[[], Any]) -> Any:
+        key = (what, name, next(model.parameters()).dtype, weights)
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+
 class _Calls:
     """The calls of a pipeline's models during one generation."""
 
-    def __init__(self, pipe: Any, mode: FakeTensorMode, settings: Settings, memo: dict[Any, Any]) -> None:
+    def __init__(
+        self, pipe: Any, mode: FakeTensorMode, settings: Settings, memo: dict[Any, Any], anatomy: _Anatomy
+    ) -> None:
         self._pipe, self._mode, self._settings, self._memo = pipe, mode, settings, memo
+        self._anatomy = anatomy
         self.made: dict[Any, Call] = {}
         """In the order of their first occurrence; equal ones once."""
         self.order: list[int] = []
@@ -191,17 +237,17 @@ class _Calls:
 
         fake_args, fake_kwargs = tree_map(to_fake, (args, kwargs))
         with ExitStack() as stack:
-            repeat_blocks(model, ledger, stack)
+            repeat_blocks(self._anatomy.members(name, model), ledger, stack)
             if stage_of(name) == "decode":
                 _shorten_tiles(model, ledger, stack)
-            layers = _followed(list(layers_of(name, model, self._settings.weights)), ledger, stack)
+            layers = _followed(self._anatomy.layers(name, model, self._settings.weights), ledger, stack)
             stack.enter_context(self._mode)
             stack.enter_context(ledger)
             out = body(*fake_args, **fake_kwargs)
         call = Call(
             stage=stage_of(name),
             # Asked at every call: SDXL's pipeline makes its VAE float32 just before it decodes.
-            component=component_of(name, model, self._settings.weights),
+            component=self._anatomy.component(name, model, self._settings.weights),
             events=tuple(ledger.events),
             convolutions=ledger.convolutions,
             layers=tuple(layers),

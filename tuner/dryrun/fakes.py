@@ -74,13 +74,14 @@ def conversions_replace() -> Iterator[None]:
 
 def _replace_tensors(root: Any, convert: Callable[[Any], Any], recurse: bool = True) -> Any:
     made: dict[int, tuple[Any, torch.nn.Parameter]] = {}
+    types = _TypesAfter(convert)
     for module in root.modules() if recurse else (root,):
         for key, parameter in module._parameters.items():
             if parameter is None:
                 continue
             if id(parameter) not in made:
                 with torch.no_grad():
-                    new = convert(parameter)
+                    new = types.converted(parameter)
                     if new is not parameter:
                         new = _as_parameter(new)
                 # The old one is kept until the end, so that no new one gets its id.
@@ -90,3 +91,40 @@ def _replace_tensors(root: Any, convert: Callable[[Any], Any], recurse: bool = T
             if buffer is not None:
                 module._buffers[key] = convert(buffer)
     return root
+
+
+class _TypesAfter:
+    """What a conversion makes of fake tensors. One that changes their types and no more is asked once for each type.
+
+    It is asked about a small real tensor: a fake one takes a hundred times as long, and a decoder has hundreds.
+    """
+
+    def __init__(self, convert: Callable[[Any], Any]) -> None:
+        self._convert = convert
+        self._known: dict[torch.dtype, torch.dtype | None] = {}
+
+    def converted(self, parameter: Any) -> Any:
+        """The parameter itself if nothing changes, else a new tensor."""
+        if not isinstance(parameter, FakeTensor) or not parameter.is_contiguous():
+            return self._convert(parameter)
+        if parameter.dtype not in self._known:
+            self._known[parameter.dtype] = self._type_after(parameter.dtype)
+        wanted = self._known[parameter.dtype]
+        if wanted is None:
+            return self._convert(parameter)
+        if wanted is parameter.dtype:
+            return parameter
+        empty = torch.empty(parameter.shape, dtype=wanted, device="meta")
+        return FakeTensor(parameter.fake_mode, empty, torch.device("cpu"))
+
+    def _type_after(self, dtype: torch.dtype) -> torch.dtype | None:
+        """None if more than the type changes: the device, or the order of the numbers."""
+        probe = torch.zeros((2, 2, 2, 2), dtype=dtype)
+        after = self._convert(probe)
+        if (
+            type(after) is not torch.Tensor
+            or after.device != probe.device
+            or after.stride() != probe.stride()
+        ):
+            return None
+        return after.dtype

@@ -158,7 +158,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         out = func(*args, **kwargs)
         if self._silent:
             return out
-        outputs = [leaf for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor)]
+        outputs = list(_tensors_in(out))
         for tensor in outputs:
             self.count(tensor)
         if self._values:
@@ -172,8 +172,10 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         if packet in _CONVOLUTIONS:
             self._convolution(args, out)
         if not func.is_view:
-            inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-            self.moved += sum(tensor.numel() * tensor.element_size() for tensor in (*inputs, *outputs))
+            self.moved += sum(
+                tensor.numel() * tensor.element_size()
+                for tensor in (*_tensors_in(args), *_tensors_in(tuple(kwargs.values())), *outputs)
+            )
         return out
 
     def _convolution(self, args: Any, out: torch.Tensor) -> None:
@@ -190,6 +192,15 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         )
         number = self._convolutions.setdefault(found, len(self._convolutions))
         self.events.append((CONVOLUTION, number))
+
+
+def _tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors of an operation's arguments or results: single ones, tuples and lists of them."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _tensors_in(item)
 
 
 def _is_tensor(leaf: Any) -> bool:

@@ -21,6 +21,8 @@ from tuner.replacing import replace_attribute
 # Where a layer stands among its equals, which changes nothing.
 _PLACES = ("layer_idx", "layer_index", "block_idx")
 _PLAIN = (bool, int, float, str, type(None))
+# What every module has: its parts and weights, looked at by themselves, and its hooks.
+_EVERY_MODULES = frozenset(vars(torch.nn.Module()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,26 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
         undo()
 
 
-def repeat_blocks(model: Any, ledger: Ledger, stack: ExitStack) -> None:
-    """Within the stack: members of the model's lists of modules that are alike are run once for each kind of input."""
-    known: dict[Any, _Done | None] = {}
+def kinds_of(model: Any) -> list[tuple[Any, int]]:
+    """Members of the model's lists of modules, each with a number that equal ones share."""
     kinds: dict[Any, int] = {}
-    for block in list(_members(model)):
-        kind = kinds.setdefault(_kind(block), len(kinds))
+    known: dict[int, int] = {}
+
+    def kind(module: Any) -> int:
+        """Of all that decides what it does with an input: its layers, their shapes and their plain settings."""
+        if id(module) not in known:
+            parts = tuple((name, kind(child)) for name, child in module._modules.items() if child is not None)
+            form = (type(module), tuple(_settings(module)), tuple(_tensors(module)), parts)
+            known[id(module)] = kinds.setdefault(form, len(kinds))
+        return known[id(module)]
+
+    return [(block, kind(block)) for block in _members(model)]
+
+
+def repeat_blocks(members: list[tuple[Any, int]], ledger: Ledger, stack: ExitStack) -> None:
+    """Within the stack: members (of ``kinds_of``) that are alike are run once for each kind of input."""
+    known: dict[Any, _Done | None] = {}
+    for block, kind in members:
         stack.enter_context(replaced(block, "forward", _once(block.forward, kind, known, ledger)))
 
 
@@ -82,17 +98,9 @@ def _members(model: Any) -> Iterator[Any]:
             yield from (child for child in module if not isinstance(child, torch.nn.ModuleList))
 
 
-def _kind(block: Any) -> Any:
-    """All that decides what a block does with an input: its layers, their shapes and their plain settings."""
-    return tuple(
-        (path, type(module), tuple(_settings(module)), tuple(_tensors(module)))
-        for path, module in block.named_modules()
-    )
-
-
 def _settings(module: Any) -> Iterator[tuple[str, str]]:
     for name, value in sorted(vars(module).items()):
-        if name not in _PLACES:
+        if name not in _PLACES and name not in _EVERY_MODULES:
             # Of functions and attention processors, which one it is.
             what = value if isinstance(value, _PLAIN) else getattr(value, "__qualname__", type(value))
             yield name, repr(what)

@@ -65,6 +65,8 @@ class Component:
     """Bytes of tables that are no parameters."""
     dequantised: int = 0
     """Bytes of the largest layer once it is expanded to be computed with; 0 if nothing is quantised."""
+    scales: int = 0
+    """Bytes that stay where they are when layers move in groups: bitsandbytes' scales are no parameters."""
 
     @property
     def bytes(self) -> int:

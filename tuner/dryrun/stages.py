@@ -19,8 +19,3 @@ def stage_of(component: str) -> str:
 def is_encoder(component: str) -> bool:
     """Whether it reads prompts or pictures."""
     return component.removeprefix(_PRIOR).startswith(_ENCODERS)
-
-
-def is_text_encoder(component: str) -> bool:
-    """Whether it reads prompts."""
-    return component.removeprefix(_PRIOR).startswith("text_encoder")

@@ -13,9 +13,9 @@ from diffusers.hooks._common import _GO_LC_SUPPORTED_PYTORCH_LAYERS
 from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 
 from tuner.dryrun.rows import Component, Layer
-from tuner.dryrun.stages import is_text_encoder, stage_of
+from tuner.knobs.knob import DENOISERS
 from tuner.knobs.weights import LARGE_ENCODER
-from tuner.plan_weights import BYTES_PER_WEIGHT, is_gguf
+from tuner.plan_weights import BYTES_PER_WEIGHT, NF4_SCALE, is_gguf
 
 
 def tensors_of(model: Any) -> Iterator[torch.Tensor]:
@@ -32,10 +32,12 @@ def component_of(name: str, model: Any, weights: str) -> Component:
     """
     seen: set[int] = set()
     sizes: list[int] = []
-    dequantised = 0
+    dequantised = scales = 0
     is_small = _quantised_layers(name, model, weights)
     for path, module in model.named_modules():
         small = is_small(path, module)
+        if small and weights == "nf4":
+            scales += int(module.weight.numel() * NF4_SCALE)
         for key, tensor in (*module._parameters.items(), *module._buffers.items()):
             if tensor is not None and id(tensor) not in seen:
                 seen.add(id(tensor))
@@ -47,6 +49,7 @@ def component_of(name: str, model: Any, weights: str) -> Component:
         tensors=tuple(sizes),
         buffers=sum(tensor.numel() * tensor.element_size() for tensor in model.buffers()),
         dequantised=dequantised,
+        scales=scales,
     )
 
 
@@ -97,8 +100,9 @@ def _bytes(module: Any, key: str, tensor: torch.Tensor, weights: str) -> tuple[i
 
 def _quantised_layers(name: str, model: Any, weights: str) -> Callable[[str, Any], bool]:
     """Which modules hold quantised weights."""
-    is_text = is_text_encoder(name)
-    if weights == "native" or not (is_text or stage_of(name) == "denoise"):
+    # The components that tuner.knobs.weights quantises.
+    is_text = name.startswith("text_encoder")
+    if weights == "native" or not (is_text or name in DENOISERS):
         return lambda _path, _module: False
     if is_text and (weights == "fp8" or is_gguf(weights) or not _is_large(model)):
         return lambda _path, _module: False

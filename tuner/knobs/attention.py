@@ -13,6 +13,8 @@ from tuner.target import Target
 # Backends of transformers that need nothing but torch, then those whose package may be there; none that computes in
 # fewer bits than the model.
 _WORTH_TRYING = ("_native_cudnn", "flash")
+# Attention that writes the whole matrix of scores: of transformers a backend, of U-Nets a processor of their own.
+_WRITTEN_OUT = "_native_math"
 
 
 _KERNELS = {
@@ -76,9 +78,12 @@ def _apply(pipe: Any, value: Value, _device: str) -> str | None:
         denoiser.enable_xformers_memory_efficient_attention()
     elif value in BACKENDS:
         # Other models accept the call, ignore it, and change a default of the whole process.
-        if not _has_backends(denoiser):
+        if value == _WRITTEN_OUT and _has_exchangeable_processors(denoiser):
+            denoiser.set_default_attn_processor()
+        elif not _has_backends(denoiser):
             return f"attention={value} changes nothing: this model's attention has no choice of backends"
-        denoiser.set_attention_backend(value)
+        else:
+            denoiser.set_attention_backend(value)
     # A fresh pipeline computes with the fused attention by itself. diffusers' set_default_attn_processor()
     # would not restore that: it installs the older processor that writes the whole score matrix.
     return None
@@ -98,6 +103,12 @@ def _prefer(pipe: Any, value: str) -> None:
     context = sdpa_kernel([getattr(SDPBackend, name) for name in names], set_priority=True)
     context.__enter__()
     setattr(pipe, _PREFERENCE, (value, context))
+
+
+def _has_exchangeable_processors(denoiser: Any) -> bool:
+    """Whether all its attention is the one of U-Nets, which can be told to write its scores."""
+    names = {type(processor).__name__ for processor in _processors(denoiser)}
+    return names == {"AttnProcessor2_0"} and hasattr(denoiser, "set_default_attn_processor")
 
 
 def _processors(denoiser: Any) -> list[Any]:
@@ -134,6 +145,13 @@ def _script(value: Value) -> tuple[str, ...]:
             f"kernels = [{', '.join(f'SDPBackend.{name}' for name in names)}]",
             "kernels_in_order = sdpa_kernel(kernels, set_priority=True)  # for as long as this name holds it",
             "kernels_in_order.__enter__()",
+        )
+    if value == _WRITTEN_OUT:
+        return (
+            'if {type(one).__name__ for one in denoiser.attn_processors.values()} == {"AttnProcessor2_0"}:',
+            "    denoiser.set_default_attn_processor()",
+            "else:",
+            f'    denoiser.set_attention_backend("{value}")',
         )
     return (f'denoiser.set_attention_backend("{value}")',) if value in BACKENDS else ()
 

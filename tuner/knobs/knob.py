@@ -13,9 +13,13 @@ from tuner.target import Target
 Value = str | int | None
 
 
+DENOISERS = ("unet", "transformer")
+
+
 def denoiser_of(pipe: Any) -> Any:
     """The model that makes the denoising steps: U-Net or transformer; None in a pipeline of another kind."""
-    return getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    found = (getattr(pipe, name, None) for name in DENOISERS)
+    return next((model for model in found if model is not None), None)
 
 
 def _nothing(_pipe: Any, _value: Value, _device: str) -> str | None:

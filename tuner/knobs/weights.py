@@ -23,16 +23,19 @@ _INT8_THRESHOLD = 6.0
 def _refusal(value: Value, settings: Settings, target: Target) -> str | None:
     if value == "native":
         return None
-    if settings.offload == "sequential":
-        return f"its layers cannot be moved one by one; weights={value} goes with offload=none or model"
     if value not in _BITSANDBYTES:
         return None
     if "bitsandbytes" not in target.packages:
         return "the package bitsandbytes is not installed (pip install bitsandbytes)"
-    if settings.offload.startswith("group"):
+    if value == "int8" and (settings.offload == "sequential" or settings.offload.startswith("group")):
+        # bitsandbytes 0.50.2, Linear8bitLt.forward: state.CB holds them, and no hook knows of it.
         return (
-            f"bitsandbytes' layers cannot be moved in groups; weights={value} goes with offload=none or model"
+            "int8 layers hold on to their weights once they have computed, so moving them layer by layer saves "
+            "nothing; weights=int8 goes with offload=none or model"
         )
+    if value == "nf4" and settings.offload == "sequential":
+        # Tried with accelerate 1.15: "Cannot copy out of meta tensor".
+        return "4-bit layers cannot be brought back one by one; weights=nf4 goes with offload=none, model or group"
     if settings.compile.startswith("inductor"):
         return "bitsandbytes' layers cut the compiler's program to pieces; use compile=none"
     return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,19 @@ def build_component(folder: Path, name: str, library: str, class_name: str) -> A
     return empty_model(folder / name, kind)
 
 
+# What gives a new layer its first numbers. On the meta device there are none, but each call takes its time.
+_FIRST_NUMBERS = frozenset(
+    (
+        *(
+            getattr(torch.nn.init, name)
+            for name in dir(torch.nn.init)
+            if name.endswith("_") and name[0] != "_"
+        ),
+        *(getattr(torch.Tensor, name) for name in ("zero_", "fill_", "uniform_", "normal_")),
+    )
+)
+
+
 class _EmptyOnMeta(TorchFunctionMode):  # type: ignore[misc]  # torch's types are not followed
     """Sends ``torch.empty``, with which layers make their parameters, to the meta device.
 
@@ -86,12 +100,27 @@ class _EmptyOnMeta(TorchFunctionMode):  # type: ignore[misc]  # torch's types ar
         kwargs = dict(kwargs or {})
         if func is torch.empty and kwargs.get("device") is None:
             kwargs["device"] = "meta"
+        elif func in _FIRST_NUMBERS:
+            tensor = args[0] if args else kwargs.get("tensor")
+            if isinstance(tensor, torch.Tensor) and tensor.is_meta:
+                return tensor
         return func(*args, **kwargs)
+
+
+@contextmanager
+def _no_first_numbers() -> Iterator[None]:
+    """Within: transformers' models leave their weights as they are made. Buffers are computed before that."""
+    original = transformers.PreTrainedModel.initialize_weights
+    transformers.PreTrainedModel.initialize_weights = lambda _model, *_args, **_kwargs: None
+    try:
+        yield
+    finally:
+        transformers.PreTrainedModel.initialize_weights = original
 
 
 def empty_model(folder: Path, kind: Any) -> Any:
     """A model with its parameters on the meta device and its buffers computed, in evaluation mode."""
-    with _EmptyOnMeta(), init_empty_weights(include_buffers=False):
+    with _EmptyOnMeta(), _no_first_numbers(), init_empty_weights(include_buffers=False):
         if issubclass(kind, transformers.PreTrainedModel):
             model = kind(kind.config_class.from_json_file(folder / "config.json"))
         else:
