@@ -28,13 +28,14 @@ ALIKE = (*(name for name in BACKENDS if name not in ("native", "_native_math")),
 
 
 def one_by_one() -> list[Settings]:
-    """The base with each value of each knob in turn."""
-    return [
+    """The base with each value of each knob in turn, once for each that the models see."""
+    changed = [
         BASE.but(**{knob.name: value})
         for knob in KNOBS
         for value in values_of(knob.name)
-        if value not in ALIKE and value != getattr(BASE, knob.name)
+        if value not in ALIKE
     ]
+    return list({settings.as_the_models_see_them(): settings for settings in changed}.values())
 
 
 def plan(dry: DryRun, ask: Ask) -> None:
