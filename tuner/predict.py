@@ -9,6 +9,7 @@ from tuner.caching_allocator import OutOfMemory
 from tuner.calibration import Calibration
 from tuner.device_model import HOST_BYTES, Device
 from tuner.dryrun.rows import Answer
+from tuner.knobs.attention import is_fused_of_torch
 from tuner.replay import Replay, StagePeak, replay, replay_on_cpu
 from tuner.roofline import seconds_per_image
 from tuner.settings import Settings
@@ -100,6 +101,6 @@ def _remarks(settings: Settings) -> tuple[str, ...]:
     remarks = []
     if settings.compile != "none":
         remarks.append(f"compile={settings.compile} is not modelled: the figures are those without it")
-    if settings.attention not in ("sdpa", "sliced", "_native_math"):
+    if not is_fused_of_torch(settings.attention) and settings.attention not in ("sliced", "_native_math"):
         remarks.append(f"attention={settings.attention} is taken to need as much memory as sdpa")
     return tuple(remarks)

@@ -12,7 +12,6 @@ from tuner.device_model import device_of_card
 from tuner.dryrun.engine import DryRun
 from tuner.dryrun.rows import STAGES, Ask
 from tuner.knobs import KNOBS
-from tuner.knobs.backends import BACKENDS
 from tuner.models import builtin_names, resolve
 from tuner.plan_settings import check_settings, values_of
 from tuner.predict import predict
@@ -24,7 +23,8 @@ TARGET = Target(device="cuda:0", capability=(8, 9), packages=("accelerate",))
 BASE = Settings(precision="bf16")
 OFFLOAD = values_of("offload")
 # One of the kernels that are taken as sdpa, and one of GGUF's types, stand for the rest.
-ALIKE = (*(name for name in BACKENDS if name not in ("native", "_native_math")), *values_of("weights")[5:])
+MODELLED = ("sdpa", "sdpa-math", "sliced", "xformers", "_native_math")
+ALIKE = (*(name for name in values_of("attention") if name not in MODELLED), *values_of("weights")[5:])
 
 
 def one_by_one() -> list[Settings]:
@@ -75,7 +75,7 @@ def test_every_value_of_every_knob_plans_on_the_small_model():
 
 def test_a_value_that_stands_for_others_is_known_to_the_plan():
     for name in ALIKE:
-        knob = "attention" if name in BACKENDS else "weights"
+        knob = "attention" if name in values_of("attention") else "weights"
         check_settings(BASE.but(**{knob: name}), replace(TARGET, capability=(9, 0)))
 
 
