@@ -97,7 +97,7 @@ def _svg(scale: _Scale, curves: Sequence[Curve], device: Device, title: str) -> 
             'stroke-width="2" stroke-dasharray="6 4"/>'
         )
         parts.append(
-            f'<text x="{right + 6}" y="{y + 4:.1f}" font-size="12" fill="{_LIMIT}">{html.escape(_limit(device))}</text>'
+            f'<text x="{_LEFT + 8}" y="{y - 5:.1f}" font-size="12" fill="{_LIMIT}">{html.escape(_limit(device))}</text>'
         )
     return "\n".join([*parts, "</svg>", ""])
 
@@ -133,7 +133,8 @@ def _png(path: Path, scale: _Scale, curves: Sequence[Curve], device: Device, tit
         y = scale.y(device.usable_bytes)
         for x in range(_LEFT, right, 10):
             draw.line((x, y, x + 6, y), fill=_LIMIT, width=2)
-        draw.text((right + 6, y - 6), _limit(device), fill=_LIMIT)
+        # Inside the plot: beside it stands the legend.
+        draw.text((_LEFT + 8, y - 15), _limit(device), fill=_LIMIT)
     image.save(path)
 
 
