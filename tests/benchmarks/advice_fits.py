@@ -1,16 +1,16 @@
 """Does what advice promises really fit, with two programs that ask at the same moment?
 
-    python tests/benchmarks/advice_fits.py [--size 768x768] [--minutes 3]
+    python tests/benchmarks/advice_fits.py
 
-Root and Linux only: daemon and programs run in a control group of their own, whose limit makes memory scarce. Tunes
-builtin:tiny first, then lets two programs ask, load and draw at the same time, with room for both at full speed, for one
-and a frugal one, and for one only. Prints a Markdown table of what was promised and what was used; exit code 1 if a
-program used more than it was promised, both more than was free, or one that was promised memory did not draw.
+Root and Linux only: daemon and programs run in a control group of their own, whose limit makes memory scarce. First
+builtin:tiny is measured with two settings at two sizes, as a study does it, and a profile is made of that. Then two
+programs ask, load and draw at the same time, at a size that was measured and at one between, with room for both at full
+speed, for one and a frugal one, and for one only. Prints a Markdown table of what was promised and what was used; exit
+code 1 if a program used more than it was promised, both more than was free, or one that was promised memory did not draw.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -25,12 +25,24 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from daemon_client import live_daemon
+from made_profiles import profile
 
-from doctor.sizes import MIB, gib, parse_size
+from doctor.gather import gather
+from doctor.sizes import MIB, gib
 from tuner.advice import needs
-from tuner.profile import Profile
-from tuner.store import stored
-from tuner.target import floor_of_free_memory
+from tuner.fingerprint import fingerprint_of
+from tuner.lab import Bench, Lab
+from tuner.probe import Probe, Purpose
+from tuner.profile import Profile, ProfileRung
+from tuner.settings import Settings
+from tuner.store import save
+from tuner.target import choose_target, floor_of_free_memory
+
+FAST = Settings()
+TILED = FAST.but(vae_tiling="on")
+SIDES, BETWEEN = (256, 1024), 768
+SPARE = 48 * MIB
+"""The daemon grows a little, and a program takes some before it asks."""
 
 PROGRAM = """
 import json, pathlib, resource, sys, time
@@ -87,22 +99,25 @@ class Group:
             time.sleep(0.1)
 
 
-def tuned(minutes: float) -> Profile:
-    words = [
-        sys.executable,
-        "-P",
-        "-m",
-        "tui",
-        "tune",
-        "builtin:tiny",
-        "--time-limit",
-        f"{minutes:g}",
-        "--json",
-    ]
-    subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    (one,) = stored()
-    assert one.profile is not None
-    return one.profile
+def measured() -> Profile:
+    """Of two rungs, each run at the smallest and the largest size; saved where daemon and programs look for it."""
+    facts = gather()
+    trials = []
+    with Lab(Bench(model="builtin:tiny", device="cpu", budget=None)) as lab:
+        for settings in (FAST, TILED):
+            for side in SIDES:
+                probe = Probe(purpose=Purpose.LARGEST, settings=settings, width=side, height=side, steps=1)
+                trial = lab.run(probe)
+                assert trial.finished, trial
+                trials.append(trial)
+    rungs = tuple(
+        ProfileRung(name=name, settings=settings, largest=max(SIDES), limit="memory")
+        for name, settings in (("fastest", FAST), ("tiled decode", TILED))
+    )
+    here = fingerprint_of(facts, choose_target(facts, "cpu"))
+    found = profile(fingerprint=here, best=FAST, ladder=rungs, trials=tuple(trials), pipeline=None)
+    save(found)
+    return found
 
 
 def two_programs(group: Group, home: Path, size: tuple[int, int]) -> list[dict]:
@@ -139,48 +154,47 @@ def row(number: int, program: dict) -> tuple[str, bool]:
     ), fits
 
 
+def at_size(side: int, found: Profile, group: Group, home: Path) -> int:
+    """All cases of one size; how many are not as they have to be."""
+    fitting, _ = needs(found, side, side, 1)
+    fast, frugal = fitting[0], min(fitting, key=lambda need: need.bytes)
+    cases = {
+        "both at full speed": 2 * fast.bytes + 4 * SPARE,
+        "one at full speed, one frugal": fast.bytes + frugal.bytes + SPARE,
+        "one": fast.bytes + SPARE,
+    }
+    wrong = 0
+    for what, free in cases.items():
+        group.limit(group.used + free + floor_of_free_memory(psutil.virtual_memory().total))
+        programs = two_programs(group, home, (side, side))
+        for number, program in enumerate(programs, 1):
+            line, well = row(number, program)
+            wrong += not well
+            print(f"| {side}x{side}, {what}: {gib(free)} {line}", flush=True)
+        if sum(program.get("used", 0) for program in programs) > free:
+            wrong += 1
+            print(f"| {what} | **together they used more than was free** | | | | |")
+        group.limit(2**40)
+    return wrong
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--size", default="768x768")
-    parser.add_argument("--minutes", type=float, default=3.0, help="for tuning")
-    asked = parser.parse_args()
     if sys.platform != "linux" or os.getuid() != 0:
         print("Only root can make a control group.", file=sys.stderr)
         return 2
-    width, height = parse_size(asked.size)
     wrong = 0
     with tempfile.TemporaryDirectory(prefix="sd") as name:
-        home = Path(os.environ.setdefault("SDOCTOR_HOME", f"{name}/h"))
-        profile = stored()[0].profile if stored() else tuned(asked.minutes)
-        assert profile is not None
-        fitting, _ = needs(profile, width, height, 1)
-        fast, frugal = fitting[0], min(fitting, key=lambda need: need.bytes)
-        print(f"{asked.size}: '{fast.rung}' needs {gib(fast.bytes)}, '{frugal.rung}' {gib(frugal.bytes)}.\n")
-        spare = 48 * MIB  # the daemon grows a little, programs that only ask take some
-        cases = {
-            "both at full speed": 2 * fast.bytes + 4 * spare,
-            "one at full speed, one frugal": fast.bytes + frugal.bytes + spare,
-            "one": fast.bytes + spare,
-        }
-        print("| free for | program | rung | promised | used at most | |\n|---|---|---|---|---|---|")
+        home = Path(name) / "h"
+        os.environ["SDOCTOR_HOME"] = str(home)
+        found = measured()
         group = Group()
         try:
             group.limit(8 * 2**30)
             with live_daemon(home, before=group.before) as daemon:
                 daemon.ask("GET", "/v1/host")
-                for what, free in cases.items():
-                    group.limit(group.used + free + floor_of_free_memory(psutil.virtual_memory().total))
-                    found = two_programs(group, home, (width, height))
-                    for number, program in enumerate(found, 1):
-                        line, well = row(number, program)
-                        wrong += not well
-                        print(f"| {what}: {gib(free)} {line}", flush=True)
-                    if sum(program.get("used", 0) for program in found) > free:
-                        wrong += 1
-                        print(f"| {what} | **together they used more than was free** | | | | |")
-                    group.limit(2**40)
+                print("| size, free for | | rung | promised | used at most | |\n|---|---|---|---|---|---|")
+                for side in (max(SIDES), BETWEEN):
+                    wrong += at_size(side, found, group, home)
         finally:
             group.remove()
     print(f"\n{wrong} not as it has to be.")
