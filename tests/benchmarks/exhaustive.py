@@ -208,9 +208,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="sdoctor-exhaustive-") as scratch:
         pictures = Path(scratch) if options.record is None else options.record.with_suffix(".pictures")
         try:
-            with Lab(bench, gate=Gate(pictures / "tune")) as lab:
+            with Lab(bench, gate=Gate(pictures)) as lab:
                 result = tuned(lab, goal, record)
-            with Lab(bench, gate=Gate(pictures / "every")) as lab:
                 everything = exhaustive(lab, goal, record)
                 finished = [trial for trial in everything if trial.seconds_per_image is not None]
                 if result.best is None or not finished:
