@@ -129,7 +129,9 @@ def verdict_of(result: Result) -> list[str]:
     lines = [f"{best}: {result.best.settings.text()}"]
     if result.goal.objective is Objective.MEMORY:
         return [*lines, *_memory_verdict(result)]
-    if result.speedup is not None:
+    if result.baseline is not None and result.best.settings == result.baseline.settings:
+        lines[0] += ", which is diffusers' default"
+    elif result.speedup is not None:
         lines[0] += (
             f" - {result.speedup:.2f} times diffusers' default ({result.baseline.settings.text()})"
             if result.baseline

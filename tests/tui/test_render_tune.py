@@ -11,6 +11,9 @@ from simulated import CPU, Machine, goal
 from doctor.sizes import GIB
 from tui.render_tune import as_document, as_table
 from tuner.fingerprint import Fingerprint
+from tuner.probe import Purpose
+from tuner.settings import Settings
+from tuner.strategy.fastest import probe_at
 from tuner.study import Study, conclude
 
 HERE = Fingerprint(device="cpu")
@@ -66,3 +69,11 @@ def test_runs_that_others_disturbed_are_told():
     trials[1] = replace(trials[1], cpu_wait=0.2)
     table = as_table(conclude(bounds, trials), "m", CPU, None)
     assert f"in 1 of {len(trials)} runs other programs had the processor" in table
+
+
+def test_where_the_default_is_the_best_no_ratio_is_told():
+    bounds = goal(first_guess=Settings())
+    machine = Machine(seconds_per_megapixel=0.2)
+    trials = [machine.run(probe_at(bounds, Settings(), Purpose.BASELINE))]
+    (first, *_) = as_table(conclude(bounds, trials), "m", CPU, None).splitlines()[2:]
+    assert first == "Fastest: fp32, which is diffusers' default"

@@ -217,3 +217,9 @@ def test_lossy_settings_win_when_asked_for() -> None:
     assert result.best is not None
     assert result.best.settings.vae_tiling == "on"
     assert next_probe(result.goal, result.trials) is None
+
+
+def test_a_shape_is_called_as_people_call_it() -> None:
+    assert [shape_axis(parse_shape(text), 64, 4096, 1).name for text in SHAPES] == list(SHAPES)
+    assert shape_axis(parse_shape("32:18"), 64, 4096, 1).name == "16:9"
+    assert shape_axis(parse_shape("5:4"), 64, 4096, 1).name == "5:4"

@@ -63,8 +63,8 @@ class SizeAxis:
 
     @property
     def name(self) -> str:
-        """The shape as width:height."""
-        return f"{self.across}:{self.down}"
+        """The shape as width:height, as people call it: 21:9 and not 7:3."""
+        return _CALLED.get((self.across, self.down), f"{self.across}:{self.down}")
 
     @property
     def top(self) -> int:
@@ -130,6 +130,9 @@ def parse_shape(text: str) -> tuple[int, int]:
         )
     divisor = math.gcd(*shape)
     return shape[0] // divisor, shape[1] // divisor
+
+
+_CALLED = {parse_shape(text): text for text in SHAPES}
 
 
 def shape_axis(shape: tuple[int, int], step: int, longest: int, batch: int) -> SizeAxis:
