@@ -41,9 +41,9 @@ def listed(*, as_json: bool) -> str:
         if profile is None:
             rows.append((one.path.stem, "?", one.trouble, "", "", "unreadable"))
             continue
-        side = profile.proven_side()
+        furthest = profile.furthest()
         holds = "" if not mismatch(profile.fingerprint, facts) else "other"
-        largest = f"{side}x{side}" if side else "-"
+        largest = "-" if furthest is None else furthest.extent
         rows.append(
             (
                 one.path.stem,

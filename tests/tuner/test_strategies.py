@@ -178,6 +178,21 @@ def test_settings_that_change_nothing_do_not_win_by_luck():
     assert result.best.settings.threads is None
 
 
+def test_a_knob_that_said_that_it_changes_nothing_does_not_win():
+    """As OpenVINO does where it cannot convert the denoiser, which is known only once it ran."""
+
+    class Lucky(Machine):
+        def run(self, probe):
+            trial = super().run(probe)
+            if probe.settings.memory_format != "channels_last":
+                return trial
+            remark = "memory_format=channels_last changes nothing for the denoiser, which PyTorch computes: no room"
+            return replace(trial, remarks=(remark,), seconds_per_image=trial.seconds_per_image / 2)
+
+    result = Study(goal=goal(max_size=256), runner=Lucky()).run()
+    assert result.best.settings.memory_format == "contiguous"
+
+
 def test_a_close_win_is_measured_again_before_it_counts():
     class Unlucky(Machine):
         """What was measured first had bad luck, undisturbed as far as anybody can tell; the format changes nothing."""

@@ -34,7 +34,7 @@ def better(goal: Goal, winner: Trial | None, other: Trial | None) -> Trial | Non
         return winner
     if winner is None or (best_cost := cost_of(goal, winner)) is None:
         return other
-    if is_the_same_pipeline(winner, other):
+    if is_the_same_pipeline(winner, other) or changes_nothing(winner, other):
         return winner
     noise = NOISE
     if goal.objective is Objective.SPEED:
@@ -47,6 +47,19 @@ def is_the_same_pipeline(one: Trial, other: Trial) -> bool:
     return one.settings != other.settings and bool(one.setup) and one.setup == other.setup
 
 
+def changes_nothing(winner: Trial, other: Trial) -> bool:
+    """Whether a knob said, at once or while it ran, that what it was turned to leaves the denoiser as it is."""
+    turned = [
+        f"{name}={value} changes nothing"
+        for name, value in other.settings.differences(winner.settings).items()
+    ]
+    return any(
+        remark.startswith((f"{words}:", f"{words} for the denoiser"))
+        for remark in other.remarks
+        for words in turned
+    )
+
+
 def to_measure_again(goal: Goal, winner: Trial | None, other: Trial | None) -> tuple[Settings, ...]:
     """What another run is needed of before the two are told apart; () if their order stands as it is.
 
@@ -55,7 +68,7 @@ def to_measure_again(goal: Goal, winner: Trial | None, other: Trial | None) -> t
     if goal.objective is not Objective.SPEED or winner is None or other is None:
         return ()
     best_cost, cost = cost_of(goal, winner), cost_of(goal, other)
-    if best_cost is None or is_the_same_pipeline(winner, other):
+    if best_cost is None or is_the_same_pipeline(winner, other) or changes_nothing(winner, other):
         return ()
     if cost is None:
         hopeless = other.outcome is Outcome.TOO_SLOW and (other.cpu_wait or 0.0) > _MOSTLY_WAITING

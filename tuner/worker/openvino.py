@@ -240,5 +240,7 @@ def _shape_or_value(leaf: Any) -> Any:
 
 
 def _first_line(error: Exception) -> str:
+    """What it says first; OpenVINO's own errors begin with the places in its source that they came through."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")[:200]
+    said = [line for line in lines if not line.startswith(("Exception from ", "Check '"))] or lines
+    return (said[0] if said else type(error).__name__).rstrip(".")[:200]
