@@ -1,6 +1,6 @@
 """Injects faults into real studies of builtin:tiny and prints what became of them as a Markdown table.
 
-    cd tests && python -m benchmarks.faults [--fast]
+    cd tests && python -m benchmarks.faults [--fast] [--part worker|rest]
 
 Every row is a real `sdoctor tune` with a real worker: the fault is done to it from outside (signals, limits, damaged
 files) or at the begin of a phase inside the worker (tests/fault_injection). "Orphans" counts processes of the study
@@ -266,13 +266,16 @@ def corrupt_profile(bench: Bench) -> Row:
     return Row("profile: rubbish", happened, ending.orphans, lost, as_due)
 
 
-def rows(folder: Path, *, fast: bool) -> Iterator[Row]:
-    """All rows of the table, as they are done; ``fast`` a few of them."""
+def rows(folder: Path, *, fast: bool, part: str | None = None) -> Iterator[Row]:
+    """All rows of the table, as they are done; ``fast`` a few of them, ``part`` those of the worker or the rest."""
     bench = Bench(folder)
-    yield from worker_rows(bench, WORKER_FAULTS[:2] if fast else WORKER_FAULTS[:3])
-    if not fast:
-        yield from worker_rows(bench, WORKER_FAULTS[3:6])
-        yield from worker_rows(bench, WORKER_FAULTS[6:])
+    if part != "rest":
+        yield from worker_rows(bench, WORKER_FAULTS[:2] if fast else WORKER_FAULTS[:3])
+        if not fast:
+            yield from worker_rows(bench, WORKER_FAULTS[3:6])
+            yield from worker_rows(bench, WORKER_FAULTS[6:])
+    if part == "worker":
+        return
     yield kill_the_parent(bench, 2, signal.SIGKILL)
     yield torn(bench)
     if fast:
@@ -287,12 +290,13 @@ def main() -> int:
     """Do it and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fast", action="store_true", help="only a few of the faults")
+    parser.add_argument("--part", choices=("worker", "rest"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sdoctor-faults-") as name:
         print("| fault | what happened | orphans | lost |")
         print("|---|---|---|---|")
         good = True
-        for row in rows(Path(name), fast=options.fast):
+        for row in rows(Path(name), fast=options.fast, part=options.part):
             print(row.text(), flush=True)
             good = good and row.good
     return 0 if good else 1
