@@ -315,25 +315,40 @@ class _Watch:
             self.phase = event.phase
         if isinstance(event, CompileStarted):
             self._compiling = event.what, now
+            self._cpu_seconds = 0.0
         elif isinstance(event, CompileEnded) and self._compiling is not None:
             self._compiled += now - self._compiling[1]
             self._compiling = None
+            # The clock of its children is not looked at any more.
+            self._cpu_seconds = 0.0
         # A pulse proves that the process lives, not that its work goes on; the CPU clock tells that.
         if not isinstance(event, Pulse) or self._has_computed():
             self._moved = now
         if isinstance(event, Finished | Loaded | Failed):
             return None
-        if self._compiling is not None:
-            # The compiler may be a process of its own, which the worker's CPU clock does not show.
-            return self._compiles_too_long(*self._compiling, now)
-        elapsed, idle = now - self._started - self._compiled, now - self._moved
-        if self._limits.total is not None and elapsed > self._limits.total:
-            message = self._limits.message or f"Not finished after the limit of {self._limits.total:.0f} s."
-            return Failed(outcome=Outcome.TOO_SLOW, message=message, phase=self.phase)
+        idle = now - self._moved
         if idle > self._limits.stall:
             message = f"The worker has done nothing for {idle:.0f} s."
             return Failed(outcome=Outcome.HUNG, message=message, phase=self.phase)
+        if self._compiling is not None:
+            return self._compiles_too_long(*self._compiling, now)
+        elapsed = now - self._started - self._compiled
+        if self._limits.total is not None and elapsed > self._limits.total:
+            message = self._limits.message or f"Not finished after the limit of {self._limits.total:.0f} s."
+            return Failed(outcome=Outcome.TOO_SLOW, message=message, phase=self.phase)
         return None
+
+    def _childrens_seconds(self) -> float:
+        """A compiler may be a process of its own; those that ended are counted where their parent waited for them."""
+        total = 0.0
+        with contextlib.suppress(psutil.Error):
+            own = self._process.cpu_times()
+            total += float(getattr(own, "children_user", 0.0) + getattr(own, "children_system", 0.0))
+            for child in self._process.children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    times = child.cpu_times()
+                    total += float(times.user + times.system)
+        return total
 
     def _compiles_too_long(self, what: str, since: float, now: float) -> Failed | None:
         if now - since <= self._limits.compiling:
@@ -347,6 +362,8 @@ class _Watch:
         except (psutil.Error, AttributeError):
             return False
         used = float(times.user + times.system)
+        if self._compiling is not None:
+            used += self._childrens_seconds()
         # The pulse thread itself costs about a millisecond a second.
         advanced = used > self._cpu_seconds + 0.05
         if advanced:

@@ -204,3 +204,15 @@ def test_the_worker_runs_it_and_says_what_is_in_force(tmp_path, monkeypatch):
     assert trial.seconds > trial.compile_seconds + trial.seconds_per_image
     assert again.compile_seconds is None
     assert list((tmp_path / "cache" / "openvino").glob("*.blob"))
+
+
+def test_under_a_budget_without_room_it_is_out_of_memory_and_no_silent_fallback(tmp_path, monkeypatch):
+    """As it was: "changes nothing for the denoiser, which PyTorch computes: Exception from ..."; or a hang."""
+    monkeypatch.setenv("SDOCTOR_HOME", str(tmp_path))
+    probe = Probe(
+        purpose=Purpose.FASTEST, settings=Settings(compile="openvino"), width=64, height=64, steps=1, batch=1
+    )
+    bench = Bench(model="builtin:tiny", device="cpu", budget=70 * 2**20, ceiling=2**30)
+    with Lab(bench) as lab:
+        trial = lab.run(probe)
+    assert trial.outcome is Outcome.OUT_OF_MEMORY, trial.message

@@ -127,6 +127,14 @@ def test_compiling_is_no_part_of_a_run_and_has_a_limit_of_its_own(monkeypatch):
         worker.close()
     assert (last.outcome, last.phase) == (Outcome.TOO_SLOW, Phase.DENOISE)
     assert last.message == "Compiling the denoiser was not done after 1 s."
+    # One that does not even compute, in the worker or in a child of it, is found out sooner.
+    worker = FAKE()
+    try:
+        list(worker.run(LOAD, Limits()))
+        last = list(worker.run(Generate(request=REQUEST), Limits(compiling=60.0, stall=1.0)))[-1]
+    finally:
+        worker.close()
+    assert last.outcome is Outcome.HUNG
 
 
 def test_a_refused_load_is_no_crash(monkeypatch):

@@ -6,6 +6,7 @@ cannot be converted goes on in PyTorch, and ``remarks`` says why.
 
 from __future__ import annotations
 
+import functools
 import gc
 import warnings
 from collections.abc import Callable
@@ -29,6 +30,10 @@ MOST_BYTES = 2 * 2**30
 disk. Each program has a copy: a search for the largest picture would else fill the memory with programs of other sizes."""
 
 _HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
+
+
+_NO_ROOM = ("Resource temporarily unavailable", "cannot map zero-fill pages")
+"""What its plugin says where it cannot start a thread or be loaded: under a budget that is a lack of memory."""
 
 
 class TooManyShapes(Exception):
@@ -87,7 +92,7 @@ class Compiled:
             except MemoryError:
                 raise
             except Exception as error:
-                if is_out_of_memory_text(str(error)):
+                if is_out_of_memory_text(str(error)) or any(words in str(error) for words in _NO_ROOM):
                     raise MemoryError(f"OpenVINO: {error}") from error
                 self.failure = _first_line(error)
                 self.programs.clear()
@@ -126,6 +131,31 @@ class Compiled:
         return Program(compiled.create_infer_request(), out_spec, out_types)
 
 
+@functools.cache
+def core() -> Any:
+    """The library's one entry of this process; it keeps the plugin for the CPU loaded."""
+    import openvino
+
+    return openvino.Core()
+
+
+def start_engine() -> None:
+    """Load the plugin and start its threads, as torch's are, so that a budget counts only what the models take.
+
+    Under a budget that leaves no room for them the library would fail in unclear ways, or hang.
+    """
+    import numpy
+    import openvino
+    from openvino import opset13
+
+    value = opset13.parameter([1, 64], numpy.float32)
+    product = opset13.matmul(value, value, transpose_a=False, transpose_b=True)
+    compiled = core().compile_model(
+        openvino.Model([product], [value]), "CPU", {"PERFORMANCE_HINT": "LATENCY"}
+    )
+    compiled.create_infer_request().infer([numpy.zeros((1, 64), numpy.float32)])
+
+
 def convert(
     module: torch.nn.Module,
     forward: Callable[..., Any],
@@ -147,7 +177,7 @@ def convert(
             flat, example_input=examples, input=[tuple(tensor.shape) for tensor in tensors]
         )
     model = _with_float32_around(model)
-    compiled = openvino.Core().compile_model(model, "CPU", config)
+    compiled = core().compile_model(model, "CPU", config)
     del model
     gc.collect()
     return compiled, flat.out_spec, flat.out_types

@@ -51,7 +51,8 @@ class ProgramCache:
 
     def load(self, key: str, config: dict[str, str]) -> Kept | None:
         """The program of that name; None if there is none or it cannot be used here."""
-        import openvino
+        # Here, since that module knows this one.
+        from tuner.worker.openvino import core
 
         blob, about = self.folder / f"{key}.blob", self.folder / f"{key}.json"
         try:
@@ -59,7 +60,7 @@ class ProgramCache:
             spec = pytree.treespec_loads(told["out_spec"])
             types = tuple(getattr(torch, name) for name in told["out_types"])
             with blob.open("rb") as file:
-                compiled = openvino.Core().import_model(file.read(), "CPU", config)
+                compiled = core().import_model(file.read(), "CPU", config)
             # So that the folder knows what was used last.
             os.utime(blob)
         except FileNotFoundError:

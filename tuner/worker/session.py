@@ -86,6 +86,11 @@ class Session:
         with without_collecting():
             import_classes(reference)
         self._recommended = recommended(reference)
+        if command.settings.compile == "openvino":
+            from tuner.worker.openvino import start_engine
+
+            # Before anything is counted.
+            start_engine()
         self._meter = meter_for(command.device)
         self._device, self._settings, self._model = command.device, command.settings, command.model
         bare = bare_data()
