@@ -20,6 +20,9 @@ from tuner.models import BUILTIN_ROOT
 from tuner.probe import Trial
 from tuner.settings import Settings, setting_names
 
+pytestmark = pytest.mark.timeout(
+    900
+)  # of one study that all share: a minute alone, several on a busy machine
 BUDGET = "160MiB"
 STEP = 128
 """Pixels between two sizes that are told apart; every size beyond the edge costs a fresh worker."""
