@@ -20,9 +20,8 @@ from tuner.models import BUILTIN_ROOT
 from tuner.probe import Trial
 from tuner.settings import Settings, setting_names
 
-pytestmark = pytest.mark.timeout(
-    900
-)  # of one study that all share: a minute alone, several on a busy machine
+pytestmark = pytest.mark.timeout(900)
+"""Seconds: all share one study, which takes a minute alone and several on a busy machine."""
 BUDGET = "160MiB"
 STEP = 128
 """Pixels between two sizes that are told apart; every size beyond the edge costs a fresh worker."""
