@@ -56,12 +56,15 @@ class Settings:
 
     def as_the_models_see_them(self) -> Self:
         """Without what leaves the work of the models as it is: where they run and how a device computes a product."""
+        # Which kernel of PyTorch's attention is the device's matter too. (That of sdpa-math takes more memory than is predicted.)
+        attention = "sdpa" if self.attention.startswith("sdpa-") else self.attention
         return self.but(
             offload="none",
             threads=None,
             compile="none",
             step_cache="none",
             fewer_steps="off",
+            attention=attention,
             tf32="off",
             cudnn_benchmark="off",
         )

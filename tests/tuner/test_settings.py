@@ -174,6 +174,12 @@ def test_what_a_card_cannot_do_says_why(changes, capability, words):
     assert any(words in reason for reason in refusals(Settings(**changes), card))
 
 
+def test_what_leaves_the_work_of_the_models_as_it_is_is_not_asked_about_again():
+    seen = Settings(attention="sdpa-cudnn", fewer_steps="half", compile="openvino", threads=2)
+    assert seen.as_the_models_see_them() == Settings()
+    assert Settings(attention="sliced").as_the_models_see_them() == Settings(attention="sliced")
+
+
 @pytest.mark.parametrize("system", ["darwin", "win32"])
 def test_a_budget_that_nothing_holds_is_not_promised(system, monkeypatch):
     monkeypatch.setattr("tuner.target.sys.platform", system)
