@@ -56,8 +56,10 @@ class Settings:
 
     def as_the_models_see_them(self) -> Self:
         """Without what leaves the work of the models as it is: where they run and how a device computes a product."""
-        # Which kernel of PyTorch's attention is the device's matter too. (That of sdpa-math takes more memory than is predicted.)
-        attention = "sdpa" if self.attention.startswith("sdpa-") else self.attention
+        attention = self.attention
+        if attention.startswith("sdpa-"):
+            # Which kernel is the device's matter too, except that one of them writes the matrix of scores.
+            attention = "_native_math" if attention == "sdpa-math" else "sdpa"
         return self.but(
             offload="none",
             threads=None,

@@ -178,6 +178,7 @@ def test_what_leaves_the_work_of_the_models_as_it_is_is_not_asked_about_again():
     seen = Settings(attention="sdpa-cudnn", fewer_steps="half", compile="openvino", threads=2)
     assert seen.as_the_models_see_them() == Settings()
     assert Settings(attention="sliced").as_the_models_see_them() == Settings(attention="sliced")
+    assert Settings(attention="sdpa-math").as_the_models_see_them() == Settings(attention="_native_math")
 
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
