@@ -128,8 +128,8 @@ NATURE = {
     "kandinsky22": (512, 8, 100),
     "kandinsky3": (1024, 8, 25),
     "lumina2": (1024, 16, 30),
-    "stable-cascade": (1024, 16, 12),
-    "wuerstchen": (1024, 16, 12),
+    "stable-cascade": (1024, 128, 12),
+    "wuerstchen": (1024, 128, 12),
 }
 
 

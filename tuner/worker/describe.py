@@ -14,6 +14,9 @@ import torch
 _FALLBACK_SIZE = 512
 # Stable Cascade and Wuerstchen: their model cards' size; the default of the combined pipelines' call is 512.
 _PRIOR_SIZE = 1024
+# Their latents are the size over 42.67, rounded up, times 10.67, rounded down (diffusers, pipeline_stable_cascade_prior.py
+# and pipeline_stable_cascade.py), and the decoder needs an even number: at 1088 it is 277. Every 128 pixels it is 32 more.
+_PRIOR_STEP = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,14 @@ def _vae_factor(pipe: Any) -> int:
 
 def _size_factor(pipe: Any) -> int:
     """Pixels per latent, times the latents per patch that a transformer takes together along one side."""
+    if _has_prior_and_decoder(pipe):
+        return _PRIOR_STEP
     return _vae_factor(pipe) * _patch_side(pipe)
+
+
+def _has_prior_and_decoder(pipe: Any) -> bool:
+    """Whether it is Stable Cascade or Wuerstchen."""
+    return getattr(pipe, "prior_prior", None) is not None and getattr(pipe, "decoder", None) is not None
 
 
 def _patch_side(pipe: Any) -> int:
@@ -109,7 +119,7 @@ def _patch_side(pipe: Any) -> int:
 
 
 def _native_size(pipe: Any) -> int:
-    if getattr(pipe, "prior_prior", None) is not None and getattr(pipe, "decoder", None) is not None:
+    if _has_prior_and_decoder(pipe):
         return _PRIOR_SIZE
     height = _call_default(pipe, "height")
     if height:
