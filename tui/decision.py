@@ -99,7 +99,7 @@ def _start(
     if profile is None:
         settings = default_settings(situation.target)
         advice = f"`sdoctor tune {name}` measures what is best here."
-        return settings, [f"{reason}; using {settings.text()}. {advice}"]
+        return settings, [f"{reason[:1].upper()}{reason[1:]}; using {settings.text()}. {advice}"]
     notes = [reason] if reason else []
     settings, rung = profile.best, "fastest"
     if wish.width and wish.height:

@@ -20,7 +20,7 @@ from tuner.export.script import script
 from tuner.models import address_of, recommended, resolve
 from tuner.profile import Profile
 from tuner.settings import Settings
-from tuner.store import Stored, newest_of, stored
+from tuner.store import Stored, broken_of, newest_of, stored
 
 LIST_SCHEMA = "sdoctor.profiles/1"
 DIFF_SCHEMA = "sdoctor.profile-diff/1"
@@ -39,7 +39,8 @@ def listed(*, as_json: bool) -> str:
     for one in found:
         profile = one.profile
         if profile is None:
-            rows.append((one.path.stem, "?", one.trouble, "", "", "unreadable"))
+            # What is wrong stands below: a sentence would widen its column.
+            rows.append((one.path.stem, "?", "?", "-", "-", "unreadable"))
             continue
         furthest = profile.furthest()
         holds = "" if not mismatch(profile.fingerprint, facts) else "other"
@@ -55,9 +56,10 @@ def listed(*, as_json: bool) -> str:
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
+    lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    ]
+    return "\n".join([*lines, *(one.trouble for one in found if one.profile is None)])
 
 
 def _entry(one: Stored, facts: Facts) -> dict[str, object]:
@@ -231,6 +233,9 @@ def _find(which: str) -> tuple[Profile, Path]:
         address = which
     found = newest_of(address)
     if found is None or found.profile is None or found.path is None:
+        broken = broken_of(address)
+        if broken is not None:
+            raise NotInOrder(broken.trouble)
         near = difflib.get_close_matches(which, names, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]}?" if near else " `sdoctor profile list` shows those that were saved."
         raise UsageError(f"There is no profile '{which}'.{hint}")

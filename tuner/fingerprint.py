@@ -11,6 +11,8 @@ from doctor.facts import Facts
 from doctor.sizes import GIB
 from tuner.target import Target
 
+_CALLED = {"memory_gib": "memory in GiB", "name": "processor or card"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
@@ -35,7 +37,7 @@ class Fingerprint:
     def differences(self, other: Fingerprint) -> list[str]:
         """What differs, in words: "torch 2.12.0 instead of 2.13.0" (other's value first)."""
         return [
-            f"{item.name} {getattr(other, item.name)} instead of {getattr(self, item.name)}"
+            f"{_CALLED.get(item.name, item.name)} {getattr(other, item.name)} instead of {getattr(self, item.name)}"
             for item in fields(self)
             if getattr(self, item.name) != getattr(other, item.name)
         ]

@@ -105,6 +105,12 @@ def match(model: str, fingerprint: Fingerprint, *, low_memory: bool = False) -> 
     return Match(profile=None, reason=f"no profile of {model} on this machine yet")
 
 
+def broken_of(model: str) -> Stored | None:
+    """A file that bears the model's name and cannot be used; None if there is none."""
+    files = (read(path) for path in sorted(profiles_dir().glob(f"{_slug(model)}-*.json")))
+    return next((one for one in files if one.profile is None), None)
+
+
 def newest_of(model: str) -> Match | None:
     """The newest profile of a model, wherever it was made; None if there is none."""
     found = [

@@ -89,7 +89,12 @@ def test_a_broken_profile_is_listed_and_refused(saved, home, tmp_path):
     whole = (home / "data" / "profiles" / f"{saved[0]}.json").read_bytes()
     (folder / "torn.json").write_bytes(whole[:500])
     (folder / "newer.json").write_bytes(whole.replace(b"sdoctor.profile/2", b"sdoctor.profile/9"))
-    assert "unreadable" in sdoctor("profile", "list", home=tmp_path).stdout
+    (folder / "builtin-tiny-12345678.json").write_bytes(whole[:500])
+    listed = sdoctor("profile", "list", home=tmp_path).stdout.splitlines()
+    assert sum(line.endswith("unreadable") and len(line) < 120 for line in listed) == 3
+    assert sum("cannot be read" in line or "newer sdoctor" in line for line in listed) == 3
+    # Named by its model, too.
+    assert "cannot be read" in sentence_of(sdoctor("profile", "show", "builtin:tiny", home=tmp_path))
     assert "cannot be read" in sentence_of(sdoctor("profile", "show", "torn", home=tmp_path))
     assert "newer sdoctor" in sentence_of(sdoctor("profile", "show", "newer", home=tmp_path))
 
