@@ -24,7 +24,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from daemon_client import live_daemon
+from daemon_client import LiveDaemon, live_daemon
 from made_profiles import profile
 
 from doctor.gather import gather
@@ -41,6 +41,7 @@ from tuner.target import choose_target, floor_of_free_memory
 FAST = Settings()
 TILED = FAST.but(vae_tiling="on")
 SIDES, BETWEEN = (256, 1024), 768
+UNLIMITED = 2**40
 SPARE = 48 * MIB
 """The daemon grows a little, and a program takes some before it asks."""
 
@@ -154,27 +155,32 @@ def row(number: int, program: dict) -> tuple[str, bool]:
     ), fits
 
 
-def at_size(side: int, found: Profile, group: Group, home: Path) -> int:
+def at_size(side: int, found: Profile, group: Group, daemon: LiveDaemon) -> int:
     """All cases of one size; how many are not as they have to be."""
     fitting, _ = needs(found, side, side, 1)
     fast, frugal = fitting[0], min(fitting, key=lambda need: need.bytes)
     cases = {
-        "both at full speed": 2 * fast.bytes + 4 * SPARE,
-        "one at full speed, one frugal": fast.bytes + frugal.bytes + SPARE,
-        "one": fast.bytes + SPARE,
+        "both at full speed": (2 * fast.bytes + 4 * SPARE, [fast.rung, fast.rung]),
+        "one at full speed, one frugal": (fast.bytes + frugal.bytes + SPARE, [fast.rung, frugal.rung]),
+        "one": (fast.bytes + SPARE, [fast.rung, None]),
     }
     wrong = 0
-    for what, free in cases.items():
+    for what, (free, rungs) in cases.items():
+        # The limit is a part of what the machine is; here it stands for other programs, and facts are five minutes old.
+        daemon.ask("GET", "/v1/host?fresh=true")
         group.limit(group.used + free + floor_of_free_memory(psutil.virtual_memory().total))
-        programs = two_programs(group, home, (side, side))
+        programs = two_programs(group, daemon.home, (side, side))
         for number, program in enumerate(programs, 1):
             line, well = row(number, program)
             wrong += not well
             print(f"| {side}x{side}, {what}: {gib(free)} {line}", flush=True)
+        if [program.get("rung") for program in programs] != rungs:
+            wrong += 1
+            print(f"| {what} | **not the rungs that fit: {rungs}** | | | | |")
         if sum(program.get("used", 0) for program in programs) > free:
             wrong += 1
             print(f"| {what} | **together they used more than was free** | | | | |")
-        group.limit(2**40)
+        group.limit(UNLIMITED)
     return wrong
 
 
@@ -189,12 +195,10 @@ def main() -> int:
         found = measured()
         group = Group()
         try:
-            group.limit(8 * 2**30)
             with live_daemon(home, before=group.before) as daemon:
-                daemon.ask("GET", "/v1/host")
                 print("| size, free for | | rung | promised | used at most | |\n|---|---|---|---|---|---|")
                 for side in (max(SIDES), BETWEEN):
-                    wrong += at_size(side, found, group, home)
+                    wrong += at_size(side, found, group, daemon)
         finally:
             group.remove()
     print(f"\n{wrong} not as it has to be.")
