@@ -97,13 +97,15 @@ def _drop(pipe: Any, *names: str) -> None:
 
 def _compiled(module: Any, given: tuple[Any, ...]) -> Callable[[list[Any]], list[Any]]:
     """The program for inputs of these shapes; its results are views that hold until the next call."""
-    import openvino
     import torch
-    from openvino.preprocess import PrePostProcessor
+
+    from tuner.worker.openvino_library import openvino as library
+
+    openvino = library()
 
     with torch.no_grad():
         model = openvino.convert_model(module, example_input=given, input=[tuple(one.shape) for one in given])
-    around = PrePostProcessor(model)
+    around = openvino.preprocess.PrePostProcessor(model)
     for number, one in enumerate(given):
         if one.is_floating_point():
             around.input(number).tensor().set_element_type(openvino.Type.f32)

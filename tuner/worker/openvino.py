@@ -2,11 +2,13 @@
 
 What is replaced is a module's ``forward``; the pipeline, its scheduler and VAE tiling stay as they are. A module that
 cannot be converted goes on in PyTorch, and ``remarks`` says why.
+
+A program has weights of its own, in an order that suits the processor. With a cache the converted model and PyTorch's
+parameters are a mapped file beside that, whose pages are given back once the program stands: one copy in memory, not three.
 """
 
 from __future__ import annotations
 
-import functools
 import gc
 import warnings
 from collections.abc import Callable
@@ -18,16 +20,24 @@ from torch.utils import _pytree as pytree
 
 from tuner.failures import is_out_of_memory_text
 from tuner.knobs.knob import denoiser_of
+from tuner.worker.allocator import give_back_holes
 from tuner.worker.compiling import compiling
-from tuner.worker.openvino_cache import ProgramCache, digest_of_weights
+from tuner.worker.openvino_cache import (
+    Converted,
+    ModelCache,
+    described,
+    digest_of_weights,
+    forget_mapped,
+)
+from tuner.worker.openvino_library import core, openvino
 
 MOST_PROGRAMS = 16
 """Shapes that one module gets a program for; a search for the largest picture tries about eight. A tiled decoder needs
 four: inner tiles, two edges, the corner."""
 
 MOST_BYTES = 2 * 2**30
-"""Weights that the programs of one module may hold together; those used longest ago go first, and come back from the
-disk. Each program has a copy: a search for the largest picture would else fill the memory with programs of other sizes."""
+"""Weights that the programs of one module may hold together; those used longest ago go first, and are made again from
+the disk. Each program has a copy: a search for the largest picture would else fill it with programs of other sizes."""
 
 _HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 
@@ -69,10 +79,12 @@ class Compiled:
     name: str
     module: torch.nn.Module
     original: Callable[..., Any]
-    cache: ProgramCache | None
+    cache: ModelCache | None
     programs: dict[Any, Program] = field(default_factory=dict)
     failure: str | None = None
     """Why PyTorch computes this module after all."""
+    digest: str | None = None
+    """Of the weights, once it is known: they stay as they are."""
     seen: set[Any] = field(default_factory=set)
     """The shapes so far, those included whose program was given up."""
 
@@ -110,50 +122,43 @@ class Compiled:
     def _make(self, leaves: list[Any], spec: Any, tensors: list[torch.Tensor], shapes: str) -> Program:
         if len(self.seen) > MOST_PROGRAMS:
             raise TooManyShapes(f"it was called with more than {MOST_PROGRAMS} different shapes")
-        dtype = next(self.module.parameters()).dtype
         config = {
-            "INFERENCE_PRECISION_HINT": _HINTS[dtype],
+            "INFERENCE_PRECISION_HINT": _HINTS[next(self.module.parameters()).dtype],
             "PERFORMANCE_HINT": "LATENCY",
             # As many threads as the setting gave torch: two pools beside each other would share the same cores.
             "INFERENCE_NUM_THREADS": str(torch.get_num_threads()),
         }
-        key = None
-        if self.cache is not None:
-            with compiling(f"the {self.name}", from_disk=True):
-                key = self.cache.key(_described(self.module), shapes, config, digest_of_weights(self.module))
-                kept = self.cache.load(key, config)
-            if kept is not None:
-                return Program(kept.compiled.create_infer_request(), kept.out_spec, kept.out_types)
-        with compiling(f"the {self.name}"):
-            compiled, out_spec, out_types = convert(self.module, self.original, leaves, spec, tensors, config)
-            if self.cache is not None and key is not None:
-                self.cache.save(key, compiled, out_spec, out_types)
-        return Program(compiled.create_infer_request(), out_spec, out_types)
+        with compiling(f"the {self.name}", from_disk=True):
+            key = self._key(shapes)
+            found = self.cache.load(key) if self.cache is not None else None
+        with compiling(f"the {self.name}", from_disk=found is not None):
+            if found is None:
+                found = self._converted(leaves, spec, tensors, key)
+            found.share(self.module)
+            give_back_holes()
+            compiled = core().compile_model(found.model, "CPU", config)
+            program = Program(compiled.create_infer_request(), found.out_spec, found.out_types)
+            if found.weights is not None:
+                forget_mapped(found.weights)
+            del found
+            gc.collect()
+            give_back_holes()
+        return program
 
+    def _key(self, shapes: str) -> str:
+        if self.cache is None:
+            return ""
+        if self.digest is None:
+            self.digest = digest_of_weights(self.module)
+        return self.cache.key(described(self.module), shapes, self.digest)
 
-@functools.cache
-def core() -> Any:
-    """The library's one entry of this process; it keeps the plugin for the CPU loaded."""
-    import openvino
-
-    return openvino.Core()
-
-
-def start_engine() -> None:
-    """Load the plugin and start its threads, as torch's are, so that a budget counts only what the models take.
-
-    Under a budget that leaves no room for them the library would fail in unclear ways, or hang.
-    """
-    import numpy
-    import openvino
-    from openvino import opset13
-
-    value = opset13.parameter([1, 64], numpy.float32)
-    product = opset13.matmul(value, value, transpose_a=False, transpose_b=True)
-    compiled = core().compile_model(
-        openvino.Model([product], [value]), "CPU", {"PERFORMANCE_HINT": "LATENCY"}
-    )
-    compiled.create_infer_request().infer([numpy.zeros((1, 64), numpy.float32)])
+    def _converted(self, leaves: list[Any], spec: Any, tensors: list[torch.Tensor], key: str) -> Converted:
+        """The module converted, as it then lies on the disk where there is a cache."""
+        fresh = convert(self.module, self.original, leaves, spec, tensors)
+        if self.cache is None or not self.cache.save(key, fresh, self.module):
+            return fresh
+        kept = self.cache.load(key)
+        return fresh if kept is None else kept
 
 
 def convert(
@@ -162,25 +167,22 @@ def convert(
     leaves: list[Any],
     spec: Any,
     tensors: list[torch.Tensor],
-    config: dict[str, str],
-) -> tuple[Any, Any, tuple[torch.dtype, ...]]:
-    """(the compiled model, the tree of its result, the types of its tensors). Raises what OpenVINO raises."""
-    import openvino
+) -> Converted:
+    """OpenVINO's model for inputs of these shapes. Raises what OpenVINO raises.
 
+    The model's constants are the module's own parameters, not copies.
+    """
+    library = openvino()
     flat = _Flat(module, forward, leaves, spec)
     # Tracing needs ordinary tensors, and the pipeline runs under inference mode.
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
         # Each branch that the shapes decide is a warning; the program is for these shapes only.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         examples = tuple(tensor.clone() for tensor in tensors)
-        model = openvino.convert_model(
+        model = library.convert_model(
             flat, example_input=examples, input=[tuple(tensor.shape) for tensor in tensors]
         )
-    model = _with_float32_around(model)
-    compiled = core().compile_model(model, "CPU", config)
-    del model
-    gc.collect()
-    return compiled, flat.out_spec, flat.out_types
+    return Converted(model=_with_float32_around(model), out_spec=flat.out_spec, out_types=flat.out_types)
 
 
 class _Flat(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into
@@ -212,18 +214,16 @@ class _Flat(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into
 
 def _with_float32_around(model: Any) -> Any:
     """numpy has no bfloat16, so values go in and out as float32; the program converts them."""
-    import openvino
-    from openvino.preprocess import PrePostProcessor
-
-    around = PrePostProcessor(model)
+    library = openvino()
+    around = library.preprocess.PrePostProcessor(model)
     for number in range(len(model.inputs)):
-        around.input(number).tensor().set_element_type(openvino.Type.f32)
+        around.input(number).tensor().set_element_type(library.Type.f32)
     for number in range(len(model.outputs)):
-        around.output(number).tensor().set_element_type(openvino.Type.f32)
+        around.output(number).tensor().set_element_type(library.Type.f32)
     return around.build()
 
 
-def install(pipe: Any, cache: ProgramCache | None = None) -> None:
+def install(pipe: Any, cache: ModelCache | None = None) -> None:
     """Let OpenVINO compute the denoiser, the VAE's decoder and the text encoders of ``pipe``."""
     for name, module in _modules(pipe):
         if not isinstance(module.forward, Compiled):
@@ -253,13 +253,6 @@ def _modules(pipe: Any) -> list[tuple[str, torch.nn.Module]]:
         *((name.replace("_", " "), getattr(pipe, name, None)) for name in ("text_encoder", "text_encoder_2")),
     ]
     return [(name, module) for name, module in parts if isinstance(module, torch.nn.Module)]
-
-
-def _described(module: torch.nn.Module) -> str:
-    """The layers with their parameters, and the configuration without what is only noted in it (paths, defaults)."""
-    config: Any = getattr(module, "config", None)
-    values = config.to_dict() if hasattr(config, "to_dict") else dict(config or {})
-    return repr((module, sorted((name, repr(values[name])) for name in values if not name.startswith("_"))))
 
 
 def _shape_or_value(leaf: Any) -> Any:

@@ -87,7 +87,7 @@ class Session:
             import_classes(reference)
         self._recommended = recommended(reference)
         if command.settings.compile == "openvino":
-            from tuner.worker.openvino import start_engine
+            from tuner.worker.openvino_library import start_engine
 
             # Before anything is counted.
             start_engine()
