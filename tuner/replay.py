@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from tuner.caching_allocator import Block, CachingAllocator, OutOfMemory
 from tuner.dryrun.rows import CONVOLUTION, ENTER, LEAVE, RELEASE, STAGES, Answer, Call, Component
-from tuner.workspaces import convolution_bytes, convolution_bytes_on_cpu, cublas_bytes
+from tuner.host_replay import resident_peak
+from tuner.worker.allocator import mapped_from
+from tuner.workspaces import convolution_bytes, cublas_bytes
 
 LAYER_BY_LAYER = ("sequential", "group", "group-no-stream")
 """Ways of offloading that bring and take away the weights of each layer."""
@@ -46,15 +48,16 @@ def replay(answer: Answer, offload: str, capability: tuple[int, int], limit: int
 
 
 def replay_on_cpu(answer: Answer, growth: float = 1.0) -> Replay:
-    """Weights, live tensors and oneDNN's copies of each stage.
+    """Weights, tensors as they are resident, and oneDNN's copies of each stage.
 
-    Holes in the host's heap are not modelled; ``growth`` is by how much more than these tensors was measured.
+    ``growth`` is by how much more than these tensors was measured.
     """
     weights = {part.name: part.bytes for part in answer.components}
+    threshold = mapped_from(sum(weights.values()))
     highest: dict[str, tuple[int, int]] = {}
     for call in answer.calls:
         held = sum(weights.values()) - weights[call.component.name] + call.component.bytes
-        peak = held + int(growth * live_peak(call)) + call.component.dequantised
+        peak = held + int(growth * resident_peak(call, threshold)) + call.component.dequantised
         highest[call.stage] = max(highest.get(call.stage, (0, 0)), (peak, held))
     stages = _stages(answer, highest)
     return Replay(stages=stages, peak_reserved=max(stage.peak_bytes for stage in stages))
@@ -65,22 +68,6 @@ def replay_on(
 ) -> Replay:
     """Run it where there is room for everything: on a card, or on a processor (``capability`` None)."""
     return replay_on_cpu(answer, growth) if capability is None else replay(answer, offload, capability)
-
-
-def live_peak(call: Call) -> int:
-    """Most bytes of live tensors and oneDNN's copies at a time within a call."""
-    sizes: dict[int, int] = {}
-    live = peak = 0
-    for size, number in call.events:
-        if size > 0:
-            sizes[number] = size
-            live += size
-            peak = max(peak, live)
-        elif size == RELEASE:
-            live -= sizes.pop(number)
-        elif size == CONVOLUTION:
-            peak = max(peak, live + convolution_bytes_on_cpu(call.convolutions[number]))
-    return peak
 
 
 def _stages(answer: Answer, highest: dict[str, tuple[int, int]]) -> tuple[StagePeak, ...]:

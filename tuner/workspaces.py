@@ -55,10 +55,19 @@ def convolution_bytes(convolution: Convolution, capability: tuple[int, int]) -> 
     return int(_WIDENED * (source + result) + _TRANSFORMED_WEIGHT * convolution.weights), 0
 
 
-def convolution_bytes_on_cpu(convolution: Convolution) -> int:
-    """What oneDNN takes while a convolution runs: a copy in its own blocked order of the larger of input and output.
+def convolution_bytes_on_cpu(convolution: Convolution) -> tuple[int, ...]:
+    """What oneDNN takes while a convolution runs: the copies that exist at one time. docs/plan.md shows how well.
 
-    torch has the input copied, computes into a copy of the output, gives the first back and copies the second into the
-    output (aten/src/ATen/native/mkldnn/Conv.cpp). Channels-last input is computed as it lies. docs/plan.md shows how well.
+    torch has the input copied into oneDNN's blocked order, computes into a copy of the output, gives the first back and
+    copies the second into the output (aten/src/ATen/native/mkldnn/Conv.cpp): the larger of the two. Channels-last
+    input is computed as it lies; plain input of channels-last weights is copied first. The weights are copied into
+    oneDNN's order for the time of the convolution, except those of 1x1 kernels.
     """
-    return 0 if convolution.channels_last else max(convolution.input_bytes, convolution.output_bytes)
+    copies = []
+    if convolution.channels_last:
+        copies += [convolution.input_bytes] if convolution.copies_input else []
+    else:
+        copies.append(max(convolution.input_bytes, convolution.output_bytes))
+    if convolution.larger_kernel:
+        copies.append(convolution.weights * convolution.element_bytes)
+    return tuple(copies)

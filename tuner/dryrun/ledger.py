@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 from torch.utils.weak import WeakIdKeyDictionary
 
+from tuner.dryrun.layouts import as_on_a_processor, lies_last
 from tuner.dryrun.rows import CONVOLUTION, RELEASE, Convolution
 
 # Tensors with more numbers than this are not computed with: masks of prompts have hundreds.
@@ -155,7 +156,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         if func is torch.ops.aten._local_scalar_dense.default and args[0] in self._values:
             with _disable_current_modes():
                 return self._values[args[0]].item()
-        out = func(*args, **kwargs)
+        out = as_on_a_processor(func, args, func(*args, **kwargs))
         if self._silent:
             return out
         outputs = list(_tensors_in(out))
@@ -186,9 +187,9 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
             weights=weight.numel(),
             element_bytes=source.element_size(),
             three_by_three=tuple(weight.shape[2:]) == (3, 3) and set(stride) == {1},
-            channels_last=source.dim() == 4
-            and not source.is_contiguous()
-            and source.is_contiguous(memory_format=torch.channels_last),
+            channels_last=lies_last(source) or lies_last(weight),
+            copies_input=lies_last(weight) and not lies_last(source),
+            larger_kernel=weight.shape[2:].numel() > 1,
         )
         number = self._convolutions.setdefault(found, len(self._convolutions))
         self.events.append((CONVOLUTION, number))

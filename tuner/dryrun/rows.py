@@ -41,7 +41,11 @@ class Convolution:
     three_by_three: bool
     """A 3x3 kernel of stride 1."""
     channels_last: bool = False
-    """Whether its input lies in that order."""
+    """Whether it is computed in that order, as its input or its weights lie."""
+    copies_input: bool = False
+    """Whether its input has to be copied into that order first."""
+    larger_kernel: bool = False
+    """Whether its kernel is larger than 1x1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

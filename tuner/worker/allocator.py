@@ -72,13 +72,17 @@ def _trim() -> Callable[[int], int] | None:
     return getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
+def mapped_from(weights_bytes: int) -> int:
+    """From how many bytes on blocks are mapped by themselves beside a model with that many bytes of weights."""
+    return _MAPPED_FROM_OF_SMALL if weights_bytes < _SMALL_WEIGHTS else _MAPPED_FROM
+
+
 def _wanted_threshold(weights_bytes: int | None) -> int:
     """What the user set, else what was found best for a model of that size. Bytes."""
     wanted = os.environ.get("MALLOC_MMAP_THRESHOLD_", "")
     if wanted.isdigit():
         return int(wanted)
-    small = weights_bytes is not None and weights_bytes < _SMALL_WEIGHTS
-    return _MAPPED_FROM_OF_SMALL if small else _MAPPED_FROM
+    return _MAPPED_FROM if weights_bytes is None else mapped_from(weights_bytes)
 
 
 def _mallopt() -> Callable[[int, int], int] | None:
