@@ -11,8 +11,10 @@ from typing import Any
 from benchmarks.speed_runs import GUIDANCE, PROMPT, Run, serve
 
 
-def make(options: argparse.Namespace) -> Callable[[], Run]:
-    """Load the model; sdoctor's loader is used for its built-in random weights only."""
+def make(
+    options: argparse.Namespace, change: Callable[[Any], None] = lambda _pipe: None
+) -> Callable[[], Run]:
+    """Load the model, and ``change`` it; sdoctor's loader is used for its built-in random weights only."""
     import torch
 
     from tuner.models import resolve
@@ -20,6 +22,7 @@ def make(options: argparse.Namespace) -> Callable[[], Run]:
 
     pipe = load_pipeline(resolve(options.model), torch_dtype(options.weights))
     pipe.set_progress_bar_config(disable=True)
+    change(pipe)
     decode = pipe.vae.decode
     marks: dict[str, Any] = {}
 

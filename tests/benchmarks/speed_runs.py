@@ -64,7 +64,10 @@ def serve(make: Callable[[argparse.Namespace], Callable[[], Run]]) -> None:
 class Contender:
     """A contender in its own process, started at the first run and ended by ``close``."""
 
-    def __init__(self, module: str, arguments: list[str], log: Path) -> None:
+    def __init__(
+        self, module: str, arguments: list[str], log: Path, environment: dict[str, str] | None = None
+    ) -> None:
+        self._environment = os.environ | (environment or {})
         self._command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{module}", *arguments]
         self._log = log
         self._process: subprocess.Popen[str] | None = None
@@ -80,6 +83,7 @@ class Contender:
                     stderr=log,
                     text=True,
                     cwd=Path(__file__).parents[1],
+                    env=self._environment,
                 )
             self._answer()
             self._once()
