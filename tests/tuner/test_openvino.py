@@ -14,7 +14,7 @@ import torch
 from mini_pipeline import write_mini
 
 from doctor.trace import Outcome
-from tuner.knobs import knob, late_remarks, refusals
+from tuner.knobs import knob, late_remarks, refusals, turned
 from tuner.lab import Bench, Lab
 from tuner.models import resolve
 from tuner.probe import Probe, Purpose
@@ -217,6 +217,13 @@ def test_it_is_tried_by_measurement_where_it_is_installed():
     assert knob("compile").slow == ("inductor", "inductor-whole")
     assert knob("compile").candidates(CPU, 1) == ("openvino", "inductor", "inductor-whole")
     assert knob("compile").candidates(Target(device="cpu"), 1) == ("inductor", "inductor-whole")
+
+
+def test_what_means_nothing_beside_it_is_put_back():
+    beside = Settings(memory_format="channels_last", attention="sliced", fused_qkv="on", vae_tiling="on")
+    found = turned(beside, "compile", "openvino")
+    assert found == Settings(compile="openvino", vae_tiling="on")
+    assert turned(beside, "compile", "inductor") == beside.but(compile="inductor")
 
 
 def test_the_worker_runs_it_and_says_what_is_in_force(tmp_path, monkeypatch):

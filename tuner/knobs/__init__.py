@@ -72,6 +72,11 @@ def refusals(settings: Settings, target: Target) -> list[str]:
     return reasons
 
 
+def turned(settings: Settings, name: str, value: Value) -> Settings:
+    """``settings`` with one knob turned, and those put back that mean nothing beside its new value."""
+    return settings.but(**knob(name).puts_back(value), **{name: value})
+
+
 def settings_from(base: Settings, changes: dict[str, Value], target: Target) -> Settings:
     """``base`` with the values that a user typed. Raises UsageError if they cannot be used here."""
     settings = replace(base, **changes)  # type: ignore[arg-type]  # names come from parse_settings

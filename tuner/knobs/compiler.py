@@ -41,6 +41,13 @@ def _no_openvino(settings: Settings, target: Target) -> str | None:
     return None
 
 
+def _puts_back(value: Value) -> dict[str, Value]:
+    """OpenVINO has its own attention and lays weights and activations out itself; it reads plain weights."""
+    if value != "openvino":
+        return {}
+    return {"attention": "sdpa", "memory_format": "contiguous", "fused_qkv": "off", "weights": "native"}
+
+
 def _apply(pipe: Any, value: Value, _device: str) -> str | None:
     if value == "openvino":
         from tuner.worker import openvino
@@ -116,6 +123,7 @@ KNOB = Knob(
     # Compiling the denoiser takes minutes with inductor, tens of seconds with OpenVINO, which keeps the result.
     slow=_INDUCTORS,
     candidates=_candidates,
+    puts_back=_puts_back,
     refusal=_refusal,
     apply=_apply,
     late=_late,

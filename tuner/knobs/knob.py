@@ -30,6 +30,10 @@ def _silent(_pipe: Any) -> tuple[str, ...]:
     return ()
 
 
+def _puts_nothing_back(_value: Value) -> dict[str, Value]:
+    return {}
+
+
 def _never(_value: Value, _settings: Settings, _target: Target) -> str | None:
     return None
 
@@ -58,6 +62,8 @@ class Knob:
     """Values worth measuring on this device for a batch of that many pictures, the most promising first."""
     mends: tuple[Value, ...] = ()
     """Values that may mend a picture which the other settings spoil (black, NaN); tried only then."""
+    puts_back: Callable[[Value], dict[str, Value]] = _puts_nothing_back
+    """What other knobs go back to when this one gets that value, since they mean nothing beside it."""
     refusal: Callable[[Value, Settings, Target], str | None] = _never
     """Why a value cannot be used on this device or beside the other settings; None if it can."""
     apply: Callable[[Any, Value, str], str | None] = _nothing

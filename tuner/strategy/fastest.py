@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from doctor.trace import Outcome
-from tuner.knobs import KNOBS, is_lossless, refusals
+from tuner.knobs import KNOBS, is_lossless, refusals, turned
 from tuner.probe import Probe, Purpose, Trial, find
 from tuner.settings import Settings
 from tuner.strategy.comparing import better, to_measure_again
@@ -188,7 +188,7 @@ def _search(goal: Goal, trials: Sequence[Trial]) -> _Search:
         for value in knob.candidates(goal.target, goal.batch):
             if value in knob.slow and not goal.slow:
                 continue
-            candidate = winner.settings.but(**{knob.name: value})
+            candidate = turned(winner.settings, knob.name, value)
             if candidate in seen or not goal.admits(candidate) or refusals(candidate, goal.target):
                 continue
             seen.add(candidate)
