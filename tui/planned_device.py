@@ -56,7 +56,7 @@ class PlannedDevice:
         return found if found.trials else None
 
     def _replayed(self, answer: Answer, trial: Trial) -> Replay:
-        return replay_on(answer, trial.settings.offload, self.device.capability)
+        return replay_on(answer, trial.settings, self.device)
 
 
 def planned_device(gpu: str | None, memory: str | None) -> PlannedDevice:

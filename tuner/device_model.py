@@ -35,6 +35,8 @@ class Device:
     card: Card | None = None
     processor: ProcessorRate | None = None
     """What a processor's arithmetic may reach; None for a card, and where it is not known."""
+    computes_bf16: bool = True
+    """Whether a processor multiplies in bfloat16; without, OpenVINO computes such models in float32."""
 
     @property
     def is_cpu(self) -> bool:
@@ -86,6 +88,7 @@ def device_of_target(target: Target, processor: ProcessorRate | None = None) -> 
             usable_bytes=target.memory_free,
             capability=None,
             processor=processor,
+            computes_bf16=target.fast_bf16 is not False,
         )
     known = meant_by(target.name or "")
     return Device(

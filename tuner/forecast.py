@@ -27,8 +27,8 @@ class DryRunForecast:
         """Predicted peak in bytes: allocated by torch on a card, weights and tensors on a processor."""
         if self._silent:
             return None
-        # As the oracle does; offloading alone changes what is on the device at a time.
-        seen = settings.as_the_models_see_them().but(offload=settings.offload)
+        # As the oracle does; what is on the device at a time changes with offloading and OpenVINO.
+        seen = settings.as_the_models_see_them().but(offload=settings.offload, compile=settings.compile)
         question = (seen, width, height, batch)
         if question not in self._known:
             self._known[question] = self._fresh(*question)
@@ -42,5 +42,5 @@ class DryRunForecast:
             # A model that cannot be predicted at all is not asked about again; a size it refuses says nothing else.
             self._silent = not self._known
             return None
-        run = replay_on(answer, settings.offload, self._device.capability)
+        run = replay_on(answer, settings, self._device)
         return max(stage.peak_bytes for stage in run.stages)

@@ -1,8 +1,12 @@
-"""A dry run's allocations as a worker on a processor takes them: the heap, blocks of their own, oneDNN's copies."""
+"""A dry run's allocations as a worker on a processor takes them: the heap, blocks of their own, oneDNN's copies.
+
+And as OpenVINO takes them in PyTorch's place.
+"""
 
 from __future__ import annotations
 
-from tuner.dryrun.rows import CONVOLUTION, RELEASE, Call
+from tuner.dryrun.rows import CONVOLUTION, RELEASE, Answer, Call
+from tuner.knobs.compiler import RUN_BY_OPENVINO
 from tuner.workspaces import convolution_bytes_on_cpu
 
 
@@ -36,3 +40,30 @@ def resident_peak(call: Call, mapped_from: int) -> int:
 
 def _with(size: int, mapped_from: int, mapped: int, heap: int) -> tuple[int, int]:
     return (mapped + size, heap) if abs(size) >= mapped_from else (mapped, heap + size)
+
+
+def live_peak(call: Call) -> int:
+    """Most bytes of live tensors at a time within a call, without any copies."""
+    sizes: dict[int, int] = {}
+    live = peak = 0
+    for size, number in call.events:
+        if size > 0:
+            sizes[number] = size
+            live += size
+            peak = max(peak, live)
+        elif size == RELEASE:
+            live -= sizes.pop(number)
+    return peak
+
+
+def program_bytes(answer: Answer, widening: int) -> int:
+    """What OpenVINO's programs take beside the model's weights, once each of them has run. Bytes.
+
+    A program has weights of its own, while PyTorch's lie in a mapped file that nobody reads: together one copy, so only
+    what is wider is added. Its working memory is planned when it is compiled and stays as long as the program does: that
+    of text encoders, denoiser and decoder is resident at the same time, whichever runs. ``widening``: by how much its
+    numbers are wider than the model's (2 where a processor without bfloat16 arithmetic computes a bfloat16 model).
+    """
+    calls = [call for call in answer.calls if call.component.name in RUN_BY_OPENVINO]
+    weights = {call.component.name: call.component.bytes for call in calls}
+    return (widening - 1) * sum(weights.values()) + widening * sum(live_peak(call) for call in calls)

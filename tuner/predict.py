@@ -10,7 +10,7 @@ from tuner.calibration import Calibration
 from tuner.device_model import HOST_BYTES, Device
 from tuner.dryrun.rows import Answer
 from tuner.knobs.attention import is_fused_of_torch
-from tuner.replay import Replay, StagePeak, replay, replay_on_cpu
+from tuner.replay import Replay, StagePeak, replay, replay_on
 from tuner.roofline import seconds_per_image
 from tuner.settings import Settings
 
@@ -89,7 +89,7 @@ def _run(
     answer: Answer, settings: Settings, device: Device, budget: int, growth: float
 ) -> tuple[bool, Replay]:
     if device.capability is None:
-        run = replay_on_cpu(answer, growth)
+        run = replay_on(answer, settings, device, growth)
         return run.peak_reserved <= budget, run
     try:
         return True, replay(answer, settings.offload, device.capability, budget)
@@ -99,7 +99,7 @@ def _run(
 
 def _remarks(settings: Settings) -> tuple[str, ...]:
     remarks = []
-    if settings.compile != "none":
+    if settings.compile == "inductor":
         remarks.append(f"compile={settings.compile} is not modelled: the figures are those without it")
     if not is_fused_of_torch(settings.attention) and settings.attention not in ("sliced", "_native_math"):
         remarks.append(f"attention={settings.attention} is taken to need as much memory as sdpa")

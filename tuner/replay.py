@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner.caching_allocator import Block, CachingAllocator, OutOfMemory
+from tuner.device_model import Device
 from tuner.dryrun.rows import CONVOLUTION, ENTER, LEAVE, RELEASE, STAGES, Answer, Call, Component
-from tuner.host_replay import resident_peak
+from tuner.host_replay import program_bytes, resident_peak
+from tuner.settings import Settings
 from tuner.worker.allocator import mapped_from
 from tuner.workspaces import convolution_bytes, cublas_bytes
 
@@ -47,27 +49,38 @@ def replay(answer: Answer, offload: str, capability: tuple[int, int], limit: int
     return run.result()
 
 
-def replay_on_cpu(answer: Answer, growth: float = 1.0) -> Replay:
+def replay_on_cpu(answer: Answer, growth: float = 1.0, widening: int | None = None) -> Replay:
     """Weights, tensors as they are resident, and oneDNN's copies of each stage.
 
-    ``growth`` is by how much more than these tensors was measured.
+    ``growth`` is by how much more than these tensors was measured. ``widening`` None: PyTorch computes; else OpenVINO
+    does, in numbers that are so many times as wide as the model's.
     """
     weights = {part.name: part.bytes for part in answer.components}
     threshold = mapped_from(sum(weights.values()))
     highest: dict[str, tuple[int, int]] = {}
     for call in answer.calls:
         held = sum(weights.values()) - weights[call.component.name] + call.component.bytes
-        peak = held + int(growth * resident_peak(call, threshold)) + call.component.dequantised
+        if widening is None:
+            peak = held + int(growth * resident_peak(call, threshold)) + call.component.dequantised
+        else:
+            peak = held + int(growth * program_bytes(answer, widening))
         highest[call.stage] = max(highest.get(call.stage, (0, 0)), (peak, held))
     stages = _stages(answer, highest)
     return Replay(stages=stages, peak_reserved=max(stage.peak_bytes for stage in stages))
 
 
-def replay_on(
-    answer: Answer, offload: str, capability: tuple[int, int] | None, growth: float = 1.0
-) -> Replay:
-    """Run it where there is room for everything: on a card, or on a processor (``capability`` None)."""
-    return replay_on_cpu(answer, growth) if capability is None else replay(answer, offload, capability)
+def replay_on(answer: Answer, settings: Settings, device: Device, growth: float = 1.0) -> Replay:
+    """Run it where there is room for everything."""
+    if device.capability is not None:
+        return replay(answer, settings.offload, device.capability)
+    return replay_on_cpu(answer, growth, widening_of(settings, device))
+
+
+def widening_of(settings: Settings, device: Device) -> int | None:
+    """By how much OpenVINO's numbers are wider than the model's; None where PyTorch computes."""
+    if settings.compile != "openvino":
+        return None
+    return 2 if settings.precision == "bf16" and not device.computes_bf16 else 1
 
 
 def _stages(answer: Answer, highest: dict[str, tuple[int, int]]) -> tuple[StagePeak, ...]:

@@ -11,6 +11,8 @@ from tuner.target import Target
 
 _INDUCTORS = ("inductor", "inductor-whole")
 """Block by block first: minutes less to compile."""
+RUN_BY_OPENVINO = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2")
+"""Components of a pipeline that it computes; of a VAE the decoder (``tuner.worker.openvino``)."""
 
 
 def _refusal(value: Value, settings: Settings, target: Target) -> str | None:
