@@ -193,8 +193,8 @@ def make_contenders(
     options: argparse.Namespace, settings: Settings, folder: Path
 ) -> dict[str, Contender | Tuned]:
     """Those that were not left out, by name."""
-    # PNDM, the scheduler of Stable Diffusion 1.x, takes one evaluation more than it is asked for.
-    extra = 1 if "sd15" in options.model else 0
+    # PNDM, the scheduler of Stable Diffusion 1.x, takes one evaluation more than it is asked for, unless that is one.
+    extra = 1 if "sd15" in options.model and options.steps > 1 else 0
     if extra and options.steps < 3:
         raise SystemExit(
             "PNDM takes at least three evaluations as soon as it takes more than one: --steps 3."
