@@ -54,6 +54,7 @@ def attended(pictures: int) -> torch.Tensor:
     """As a VAE's attention hands its result on: transposed tokens as a picture, normalised."""
     tokens = torch.ones(pictures, 64, 32)
     picture = tokens.transpose(-1, -2).reshape(pictures, 32, 8, 8) + torch.ones(pictures, 32, 8, 8)
+    picture = picture / 1.0
     return torch.nn.functional.silu(torch.nn.functional.group_norm(picture, 8, torch.ones(32)))
 
 

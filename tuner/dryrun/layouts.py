@@ -36,18 +36,31 @@ def as_on_a_processor(func: Any, args: Any, out: Any) -> Any:
     """What an operation returned on fake tensors, lying as the same operation's result lies on real ones.
 
     A view of a single picture gets the stride of its batch by torch's C++ code (aten/src/ATen/TensorUtils.cpp,
-    computeStride), which makes the order of a transposed picture, as attention returns it, count as plain; and group
-    normalisation writes in the order of its input (aten/src/ATen/native/group_norm.cpp).
+    computeStride), which makes the order of a transposed picture, as attention returns it, count as plain; operations
+    on each number keep that stride, where fake tensors take a short cut (torch/_subclasses/fake_impls.py,
+    fast_binary_impl); and group normalisation writes in the order of its input (aten/src/ATen/native/group_norm.cpp).
     """
-    if func in _VIEWS and out.dim() == 4 and out.size(0) == 1:
-        source = args[0]
-        with _disable_current_modes():
-            real = torch.empty_strided(source.size(), source.stride(), device="meta").view(args[1])
-        return out if real.stride() == out.stride() else out.as_strided(out.size(), real.stride())
-    if func is _GROUP_NORM and out[0].dim() == 4:
+    if func is _GROUP_NORM:
+        if out[0].dim() != 4:
+            return out
         like = torch.channels_last if lies_last(args[0]) else torch.contiguous_format
         with _disable_current_modes():
             real = torch.empty(out[0].size(), device="meta", memory_format=like)
-        if real.stride() != out[0].stride():
-            return (out[0].as_strided(real.size(), real.stride()), *out[1:])
+        return (_lying(out[0], real), *out[1:])
+    if not isinstance(out, torch.Tensor) or out.dim() != 4 or out.size(0) != 1:
+        return out
+    if func in _VIEWS:
+        source = args[0]
+        with _disable_current_modes():
+            return _lying(
+                out, torch.empty_strided(source.size(), source.stride(), device="meta").view(args[1])
+            )
+    if torch.Tag.pointwise in func.tags:
+        first = next((leaf for leaf in args if isinstance(leaf, torch.Tensor)), out)
+        if first.size() == out.size() and first.stride()[1:] == out.stride()[1:]:
+            return _lying(out, first)
     return out
+
+
+def _lying(tensor: Any, real: Any) -> Any:
+    return tensor if tensor.stride() == real.stride() else tensor.as_strided(tensor.size(), real.stride())
