@@ -99,7 +99,7 @@ def _run(
 
 def _remarks(settings: Settings) -> tuple[str, ...]:
     remarks = []
-    if settings.compile == "inductor":
+    if settings.compile not in ("none", "openvino"):
         remarks.append(f"compile={settings.compile} is not modelled: the figures are those without it")
     if not is_fused_of_torch(settings.attention) and settings.attention not in ("sliced", "_native_math"):
         remarks.append(f"attention={settings.attention} is taken to need as much memory as sdpa")
