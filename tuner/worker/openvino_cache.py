@@ -145,8 +145,9 @@ class ModelCache:
         except (OSError, RuntimeError):
             return False
         finally:
-            fresh.unlink(missing_ok=True)
-            weights.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+                weights.unlink(missing_ok=True)
         return True
 
     def _make_room(self, size: int) -> None:
