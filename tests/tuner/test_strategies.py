@@ -193,6 +193,24 @@ def test_a_knob_that_said_that_it_changes_nothing_does_not_win():
     assert result.best.settings.memory_format == "contiguous"
 
 
+def test_what_helps_only_under_a_compiler_is_found_with_it():
+    """Measured on builtin:tiny: channels_last gains nothing in PyTorch, and a fifth beside OpenVINO."""
+
+    class Interplay(Machine):
+        def seconds_per_step(self, probe):
+            plain = replace(probe, settings=probe.settings.but(memory_format="contiguous"))
+            factor = 0.6 if probe.settings.compile == "openvino" else 1.0
+            if probe.settings.compile == "openvino" and probe.settings.memory_format == "channels_last":
+                factor *= 0.8
+            return super().seconds_per_step(plain) * factor
+
+    bounds = goal(target=replace(CPU, packages=("openvino",)), max_size=256)
+    result = Study(goal=bounds, runner=Interplay(seconds_per_megapixel=20.0)).run()
+    assert result.best.settings == Settings(
+        precision="bf16", memory_format="channels_last", compile="openvino"
+    )
+
+
 def test_a_close_win_is_measured_again_before_it_counts():
     class Unlucky(Machine):
         """What was measured first had bad luck, undisturbed as far as anybody can tell; the format changes nothing."""

@@ -124,6 +124,7 @@ KNOB = Knob(
     values=("none", *_INDUCTORS, "openvino"),
     # Compiling the denoiser takes minutes with inductor, tens of seconds with OpenVINO, which keeps the result.
     slow=_INDUCTORS,
+    leads=True,
     candidates=_candidates,
     puts_back=_puts_back,
     refusal=_refusal,

@@ -52,6 +52,9 @@ class Knob:
     """Whether the picture stays the same up to floating-point noise."""
     slow: tuple[Value, ...] = ()
     """Values whose trial takes minutes; they are tried only when asked for (``--slow``)."""
+    leads: bool = False
+    """Whether a search turns it before the others (but for its slow values): what computes the models decides what else
+    helps them."""
     only_lossy: bool = False
     """Whether it is not even measured unless settings may win that change the picture."""
     in_place: bool = False

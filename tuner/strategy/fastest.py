@@ -11,6 +11,7 @@ from itertools import chain
 
 from doctor.trace import Outcome
 from tuner.knobs import KNOBS, is_lossless, refusals, turned
+from tuner.knobs.knob import Knob, Value
 from tuner.probe import Probe, Purpose, Trial, find
 from tuner.settings import Settings
 from tuner.strategy.comparing import better, to_measure_again
@@ -182,22 +183,31 @@ def _search(goal: Goal, trials: Sequence[Trial]) -> _Search:
     if goal.objective is Objective.SIZE:
         return winner
     seen = {goal.baseline, goal.first_guess}
+    for knob, value in _turns(goal):
+        candidate = turned(winner.settings, knob.name, value)
+        if candidate in seen or not goal.admits(candidate) or refusals(candidate, goal.target):
+            continue
+        seen.add(candidate)
+        # A lossy knob is measured for the table; unless asked to, it may not win by changing the picture.
+        if knob.lossless or goal.lossy:
+            winner = (yield from _against(goal, trials, winner, candidate)) or winner
+        else:
+            yield probe_at(goal, candidate, beat=winner)
+    return winner
+
+
+def _turns(goal: Goal) -> Iterator[tuple[Knob, Value]]:
+    """What to turn, in order. A knob that leads comes again in its place, where other settings may have won since."""
+    for knob in KNOBS:
+        if knob.leads:
+            fast = (value for value in knob.candidates(goal.target, goal.batch) if value not in knob.slow)
+            yield from ((knob, value) for value in fast)
     for knob in KNOBS:
         if knob.only_lossy and not goal.lossy:
             continue
         for value in knob.candidates(goal.target, goal.batch):
-            if value in knob.slow and not goal.slow:
-                continue
-            candidate = turned(winner.settings, knob.name, value)
-            if candidate in seen or not goal.admits(candidate) or refusals(candidate, goal.target):
-                continue
-            seen.add(candidate)
-            # A lossy knob is measured for the table; unless asked to, it may not win by changing the picture.
-            if knob.lossless or goal.lossy:
-                winner = (yield from _against(goal, trials, winner, candidate)) or winner
-            else:
-                yield probe_at(goal, candidate, beat=winner)
-    return winner
+            if goal.slow or value not in knob.slow:
+                yield knob, value
 
 
 def _against(goal: Goal, trials: Sequence[Trial], winner: Trial | None, candidate: Settings) -> _Search:
