@@ -7,7 +7,8 @@ Three parts, one after the other: tune's own search for speed, every combination
 that tune measured are measured), and a duel of the two winners: they are measured anew, in turns, so that what the machine
 does meanwhile meets both alike. With
 ``--record`` every trial is on disk as it ends, and the same command goes on from there; ``--minutes`` breaks off in time
-(exit code 3). Prints a Markdown table; exits with 1 if tune's winner is more than 3 % slower than the exhaustive one.
+(exit code 3). Prints a Markdown table; exits with 1 if tune's winner is more than 3 % slower than the exhaustive one, with 2
+if other programs disturbed the duel.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from tuner.knobs import KNOBS, default_settings, is_lossless, refusals
 from tuner.lab import Bench, Lab
 from tuner.probe import Probe, Purpose, Trial
 from tuner.settings import Settings
-from tuner.strategy.comparing import NOISE
+from tuner.strategy.comparing import DISTURBED, NOISE
 from tuner.strategy.fastest import probe_at
 from tuner.strategy.goal import Goal
 from tuner.study import Result, Study
@@ -233,6 +234,11 @@ def main() -> int:
     print(
         f"\ntune's winner takes {ratio:.3f} times the exhaustive winner's time, medians of {len(exact)} each."
     )
+    waits = [trial.cpu_wait for trial in fought if trial.cpu_wait is not None]
+    if waits and statistics.median(waits) > DISTURBED:
+        share = f"{statistics.median(waits):.0%}"
+        print(f"No verdict: in the duel other programs had the processor for {share} of the time (median).")
+        return 2
     return 0 if ratio <= 1 + NOISE else 1
 
 

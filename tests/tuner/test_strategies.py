@@ -194,7 +194,7 @@ def test_a_knob_that_said_that_it_changes_nothing_does_not_win():
 
 
 def test_what_helps_only_under_a_compiler_is_found_with_it():
-    """Measured on builtin:tiny: channels_last gains nothing in PyTorch, and a fifth beside OpenVINO."""
+    """A machine on which channels_last gains nothing in PyTorch, and a fifth beside OpenVINO."""
 
     class Interplay(Machine):
         def seconds_per_step(self, probe):
