@@ -16,6 +16,11 @@ BARE_PROCESS_BYTES = 470 * MIB
 """A Python process that has loaded torch and a pipeline's code, before any weights: 461 MiB resident with torch 2.13 and
 diffusers 0.42 on a CPU (docs/advice.md). Profiles on a CPU count from there."""
 
+HEAP_BYTES = 128 * MIB
+"""A worker of sdoctor's has an allocator that leaves no holes; a program that asks for advice has the C library's:
+builtin:tiny took 16 to 117 MiB more there, in four programs (tests/benchmarks/advice_fits.py). Of larger models it is
+not known."""
+
 _MARGIN = 1.05
 """On what lies between two measurements: peaks grow by steps, not along a line."""
 
@@ -105,7 +110,7 @@ def largest_that_fits(profile: Profile, free: int) -> tuple[int, str] | None:
 def _base(profile: Profile) -> int:
     """What a process takes beside what a profile counts. Bytes."""
     if profile.fingerprint.device == "cpu":
-        return BARE_PROCESS_BYTES
+        return BARE_PROCESS_BYTES + HEAP_BYTES
     known = meant_by(profile.fingerprint.name or "")
     return context_bytes(known[0] if known else None)
 
