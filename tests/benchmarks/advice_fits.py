@@ -74,6 +74,10 @@ class Group:
     """A control group with a limit of memory, of version 1 or 2."""
 
     def __init__(self) -> None:
+        """Groups that a run left behind which was killed are removed."""
+        for left in Path("/sys/fs/cgroup").glob("**/sdoctor-fits-*"):
+            with suppress(OSError):
+                left.rmdir()
         first = Path("/sys/fs/cgroup/memory")
         self._one = first.exists()
         self.path = (first if self._one else Path("/sys/fs/cgroup")) / f"sdoctor-fits-{os.getpid()}"

@@ -14,6 +14,7 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from command import sdoctor, sentence_of
 from daemon_client import free_port, live_daemon, read_all, statuses
@@ -158,11 +159,15 @@ def test_it_ends_within_five_seconds_whoever_is_connected(tmp_path):
                 deaf.send(request.format("/v1/openapi.json").encode())
         waiting.sendall(request.format("/v1/findings?fresh=true").encode())
         time.sleep(0.5)
+        children = psutil.Process(daemon.process.pid).children()
         begin = time.monotonic()
         daemon.process.send_signal(signal.SIGTERM)
         assert daemon.process.wait(20) == 0
         assert time.monotonic() - begin < 5.0
         assert not Path(daemon.socket_path).exists()
+        # One of them hangs in the driver, and is not left behind.
+        assert len(children) >= 2
+        assert psutil.wait_procs(children, timeout=30)[1] == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the short name of a folder is Linux's")
