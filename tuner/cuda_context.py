@@ -20,6 +20,8 @@ torch's maintainers say (pytorch/pytorch#109888)."""
 # Specifications per Compute Capability") take more than those that keep 1024 or 1536.
 _PER_FULL_MULTIPROCESSOR = 4.8
 _PER_MULTIPROCESSOR = 3.5
+LEAST_BYTES = 120 * MIB
+"""No message from a card with fewer than 40 multiprocessors was found: none is taken to need less than the least of a T4."""
 _KEEP_2048_THREADS = ((6, 0), (6, 1), (7, 0), (8, 0), (9, 0), (10, 0))
 
 
@@ -29,4 +31,4 @@ def context_bytes(card: Card | None) -> int:
         return UNKNOWN_BYTES
     keeps_2048 = card.capability in _KEEP_2048_THREADS
     each = _PER_FULL_MULTIPROCESSOR if keeps_2048 else _PER_MULTIPROCESSOR
-    return int(card.multiprocessors * each * MIB)
+    return max(LEAST_BYTES, int(card.multiprocessors * each * MIB))
