@@ -50,6 +50,18 @@ class ProcessRow:
     """A figure that, with the id, names one process for good: the clock tick (Linux) or second of its start."""
 
 
+@dataclass(slots=True)
+class _Known:
+    """What hardly ever changes of a process, as it was read last."""
+
+    started: float
+    name: str
+    command: str | None
+    user: str | None
+    settled: bool = False
+    """Whether the command line was read a second time under this name."""
+
+
 class ProcessTable:
     """Lists the processes; within ``every`` seconds it gives the same list again. Never raises."""
 
@@ -57,7 +69,7 @@ class ProcessTable:
         self._every = every
         self._at: float | None = None
         self._rates = Rates()
-        self._known: dict[int, tuple[float, str, str | None, str | None]] = {}
+        self._known: dict[int, _Known] = {}
         self._rows: tuple[ProcessRow, ...] = ()
         self._linux = sys.platform.startswith("linux")
         self._users: dict[int, str] = {}
@@ -108,13 +120,17 @@ class ProcessTable:
     def _identity(self, pid: int, started: float, name: str) -> tuple[str | None, str | None]:
         """Command line and user. A program that becomes another one (exec) changes its name."""
         known = self._known.get(pid)
-        if known is None or known[:2] != (started, name):
-            text = (text_of(f"/proc/{pid}/cmdline") or "")[:_LONGEST_COMMAND]
-            owner = attempt(lambda: os.stat(f"/proc/{pid}").st_uid)  # noqa: PTH116  (half the cost)
-            user = None if owner is None else self._user(owner)
-            known = (started, name, text.replace("\0", " ").strip() or None, user)
+        if known is None or (known.started, known.name) != (started, name):
+            known = _Known(started, name, _command(pid), self._owner(pid))
             self._known[pid] = known
-        return known[2:]
+        elif not known.settled:
+            # The kernel gives the name first and the command line a moment later: what was read between is the old one.
+            known.command, known.settled = _command(pid), True
+        return known.command, known.user
+
+    def _owner(self, pid: int) -> str | None:
+        owner = attempt(lambda: os.stat(f"/proc/{pid}").st_uid)  # noqa: PTH116  (half the cost)
+        return None if owner is None else self._user(owner)
 
     def _user(self, number: int) -> str:
         if number not in self._users:
@@ -166,3 +182,8 @@ def started(pid: int) -> float | None:
         return attempt(lambda: float(psutil.Process(pid).create_time()))
     stat = text_of(f"/proc/{pid}/stat") or ""
     return attempt(lambda: float(stat[stat.rfind(")") + 2 :].split()[19]))
+
+
+def _command(pid: int) -> str | None:
+    text = (text_of(f"/proc/{pid}/cmdline") or "")[:_LONGEST_COMMAND]
+    return text.replace("\0", " ").strip() or None

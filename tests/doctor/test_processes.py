@@ -81,6 +81,18 @@ def test_a_program_that_becomes_another_one_changes_its_command():
         child.wait()
 
 
+def test_a_command_line_that_is_read_in_mid_change_is_read_again(child, monkeypatch):
+    table = ProcessTable(every=0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("doctor.telemetry.processes._command", lambda pid: "the old one")
+        assert row_of(table.read(), child.pid).command == "the old one"
+    settled = row_of(table.read(), child.pid).command
+    assert settled and settled != "the old one"
+    with monkeypatch.context() as patch:
+        patch.setattr("doctor.telemetry.processes._command", lambda pid: "asked again")
+        assert row_of(table.read(), child.pid).command == settled
+
+
 def test_the_start_names_a_process_for_good(child):
     table = ProcessTable()
     assert row_of(table.read(), child.pid).started == started(child.pid)
