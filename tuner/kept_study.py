@@ -15,9 +15,6 @@ import psutil
 from tuner.idleness import Own
 from tuner.lifeline import owned
 
-_FAMILY_SECONDS = 5.0
-"""How often it is looked which children the study has: finding them means reading every process."""
-
 _END_SECONDS = 3.0
 _LAST_BYTES = 4096
 
@@ -40,8 +37,7 @@ class KeptStudy:
                 start_new_session=True,
             )
         self._family: dict[int, psutil.Process] = {}
-        self._family_at = float("-inf")
-        self._spent: dict[int, float] = {}
+        self._spent = 0.0
         self._read_at: float | None = None
 
     @property
@@ -52,6 +48,7 @@ class KeptStudy:
     def owns(self, pid: int) -> bool:
         """Whether a process belongs to it."""
         if sys.platform == "win32":
+            self.look()
             return pid in self._family
         try:
             return os.getpgid(pid) == self.pid
@@ -72,23 +69,33 @@ class KeptStudy:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS)
 
+    def look(self) -> None:
+        """Find out anew which processes belong to it. This reads every process of the machine."""
+        with contextlib.suppress(psutil.Error):
+            first = self._family.get(self.pid) or psutil.Process(self.pid)
+            found = (first, *first.children(recursive=True))
+            self._family = {each.pid: self._family.get(each.pid, each) for each in found}
+
     def own(self) -> Own:
-        """What it uses since the last time that this was asked."""
-        now = time.monotonic()
-        if now - self._family_at >= _FAMILY_SECONDS:
-            self._family_at = now
-            self._find_family()
-        spent: dict[int, float] = {}
-        for pid, process in self._family.items():
+        """What the processes that it is known to have used since ``settle``."""
+        if self._read_at is None:
+            return Own(pids=frozenset(self._family), cpu_percent=1e9)
+        span = time.monotonic() - self._read_at
+        used = max(0.0, self._seconds() - self._spent)
+        return Own(pids=frozenset(self._family), cpu_percent=100.0 * used / span if span > 0 else 1e9)
+
+    def settle(self) -> None:
+        """What was used until now is accounted for."""
+        self._spent, self._read_at = self._seconds(), time.monotonic()
+
+    def _seconds(self) -> float:
+        """Processor time of the family since it began, with that of its children that ended."""
+        spent = 0.0
+        for process in self._family.values():
             with contextlib.suppress(psutil.Error):
-                times = process.cpu_times()
-                spent[pid] = times.user + times.system
-        used = sum(value - self._spent.get(pid, 0.0) for pid, value in spent.items())
-        before, self._read_at, self._spent = self._read_at, now, spent
-        span = now - before if before is not None else 0.0
-        return Own(
-            pids=frozenset(self._family), cpu_percent=100.0 * max(0.0, used) / span if span > 0 else 1e9
-        )
+                # A worker that ends takes nothing away: its time moves to the parent that waited for it.
+                spent += sum(process.cpu_times()[:4])
+        return spent
 
     def last_words(self) -> str:
         """The last line that it printed; "" if it printed none."""
@@ -98,9 +105,3 @@ class KeptStudy:
             return ""
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return lines[-1].removeprefix("sdoctor: ") if lines else ""
-
-    def _find_family(self) -> None:
-        with contextlib.suppress(psutil.Error):
-            first = self._family.get(self.pid) or psutil.Process(self.pid)
-            found = (first, *first.children(recursive=True))
-            self._family = {each.pid: self._family.get(each.pid, each) for each in found}

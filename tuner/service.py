@@ -123,14 +123,15 @@ class KeepTunedService:
         """Look whether somebody needs the machine."""
         study = self._study
         self._newest = sample
-        why = why_busy(
-            sample,
-            Own() if study is None else study.own(),
-            cpu_percent=self._config.idle_cpu_percent,
-            gpu_percent=self._config.idle_gpu_percent,
-            on_battery=self._on_battery(sample.at),
-            strangers=self._strangers,
-        )
+        if study is None:
+            why = self._why_busy(sample, Own())
+        else:
+            why = self._why_busy(sample, study.own())
+            if why is not None:
+                # It may have begun a worker that was not known yet.
+                study.look()
+                why = self._why_busy(sample, study.own())
+            study.settle()
         self._clock.take(sample.at, why)
 
     def give_way(self, seconds: float) -> None:
@@ -267,6 +268,16 @@ class KeepTunedService:
         except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError) as error:
             _log.warning("cannot tell which models are due", extra={"error": str(error)})
             return ()
+
+    def _why_busy(self, sample: Sample, own: Own) -> str | None:
+        return why_busy(
+            sample,
+            own,
+            cpu_percent=self._config.idle_cpu_percent,
+            gpu_percent=self._config.idle_gpu_percent,
+            on_battery=self._on_battery(sample.at),
+            strangers=self._strangers,
+        )
 
     def _on_battery(self, at: float) -> bool:
         asked_at, found = self._battery

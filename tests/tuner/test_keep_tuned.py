@@ -155,6 +155,20 @@ def test_study_ends_at_once_with_its_children_and_goes_on_later(studies):
     one.feed_until(lambda: one.count() == 2)
 
 
+def test_workers_that_come_and_go_are_the_studys_own(studies):
+    """Each trial has a worker of its own, which nobody has seen yet when it begins to compute."""
+    burn = "import time; t = time.time()\nwhile time.time() < t + 2.5: pass"
+    one = studies(f"import subprocess\nwhile True: subprocess.run([sys.executable, '-c', {burn!r}])")
+    one.feed_until(lambda: one.count() == 1)
+    process = psutil.Process(one.service.worker_pid)
+    end = time.monotonic() + 9.0
+    while time.monotonic() < end:
+        # One busy core of four; it may get but half of it, beside other tests.
+        one.service.take(sample(30.0))
+        time.sleep(1.0)
+    assert process.is_running() and one.count() == 1, one.service.status()
+
+
 def test_study_ends_when_somebody_asks(studies):
     one = studies("time.sleep(60)")
     one.feed_until(lambda: one.count() == 1)
