@@ -111,6 +111,11 @@ def meant_by(text: str) -> tuple[Card, ...]:
     )
 
 
+def named(name: str | None) -> Card | None:
+    """The card that a driver calls so; the first of those that share the name, None if it is none of ours."""
+    return next(iter(meant_by(name or "")), None)
+
+
 def nearest(text: str, count: int = 3) -> tuple[str, ...]:
     """Names of the cards that look most like ``text``."""
     wanted = _spoken(text)

@@ -12,7 +12,7 @@ from doctor.telemetry.processes import ProcessRow, ProcessTable
 from doctor.telemetry.recording import Recorder
 from doctor.telemetry.sample import Sample
 from doctor.telemetry.sampler import Gpus, Sampler
-from tui.monitoring import FIRST_SECONDS
+from tui.pacing import FIRST_SECONDS
 from tui.render_incidents import known
 from tui.timeline import Mark, marks_of
 

@@ -17,14 +17,12 @@ from doctor.errors import NotInOrder, UsageError
 from doctor.telemetry.sample import Sample
 from doctor.verdicts import judge, recent
 from doctor.verdicts.verdict import Verdict
+from tui.pacing import FIRST_SECONDS
 from tui.render_monitor import line_of, table_of
 
 if TYPE_CHECKING:
     from doctor.telemetry.processes import ProcessRow
     from doctor.telemetry.recording import Recorder, Recording
-
-FIRST_SECONDS = 0.5
-"""Time from the first reading, which has no rates yet, to the first sample that is shown."""
 
 _ONCE_SAMPLES = 4
 """Readings of ``--once``: the first gives no rates, and a judgement needs three that do."""

@@ -8,6 +8,9 @@ import time
 SHORTEST_SECONDS = 0.2
 LONGEST_SECONDS = 3.0
 
+FIRST_SECONDS = 0.5
+"""Time from the first reading, which has no rates yet, to the first sample that is shown."""
+
 SHARE = 0.006
 """Of all cores: what drawing may take, and previews once more. A generation on the processor uses every core, and its
 threads wait for one another, so that it loses up to as many times more as there are cores. The aim is to leave it 98 %

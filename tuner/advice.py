@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from doctor.cards import meant_by
+from doctor.cards import named
 from doctor.sizes import MIB, gib
 from tuner.cuda_context import context_bytes
 from tuner.probe import Trial
@@ -111,8 +111,7 @@ def _base(profile: Profile) -> int:
     """What a process takes beside what a profile counts. Bytes."""
     if profile.fingerprint.device == "cpu":
         return BARE_PROCESS_BYTES + HEAP_BYTES
-    known = meant_by(profile.fingerprint.name or "")
-    return context_bytes(known[0] if known else None)
+    return context_bytes(named(profile.fingerprint.name))
 
 
 def _points(profile: Profile, rung: ProfileRung) -> tuple[_Point, ...]:

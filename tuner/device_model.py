@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from doctor.cards import Card, meant_by
+from doctor.cards import Card, named
 from doctor.sizes import MIB
 from tuner.cuda_context import context_bytes
 from tuner.processor_rate import ProcessorRate
@@ -90,11 +90,10 @@ def device_of_target(target: Target, processor: ProcessorRate | None = None) -> 
             processor=processor,
             computes_bf16=target.fast_bf16 is not False,
         )
-    known = meant_by(target.name or "")
     return Device(
         name=target.name or target.device,
         memory_bytes=target.memory_total,
         usable_bytes=target.memory_free,
         capability=target.capability or _ASSUMED_CAPABILITY,
-        card=known[0] if known else None,
+        card=named(target.name),
     )

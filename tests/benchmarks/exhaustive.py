@@ -4,11 +4,10 @@
     cd tests && python -m benchmarks.exhaustive builtin:sd15 --size 256 --steps 1 --record sd15.jsonl --minutes 12
 
 Three parts, one after the other: tune's own search for speed, every combination of the values that tune would try (those
-that tune measured are measured), and a duel of the two winners: they are measured anew, in turns, so that what the machine
-does meanwhile meets both alike. With
-``--record`` every trial is on disk as it ends, and the same command goes on from there; ``--minutes`` breaks off in time
-(exit code 3). Prints a Markdown table; exits with 1 if tune's winner is more than 3 % slower than the exhaustive one, with 2
-if other programs disturbed the duel.
+that tune measured are measured), and a duel of the two winners: two workers that stay alive draw in turns, so that what the
+machine does meanwhile meets both alike. With ``--record`` every trial of the searches is on disk as it ends, and the same
+command goes on from there; ``--minutes`` breaks off in time (exit code 3). Prints a Markdown table; exits with 1 if tune's
+winner is more than 3 % slower than the exhaustive one.
 """
 
 from __future__ import annotations
@@ -24,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from benchmarks.generation_speed import Tuned
+from benchmarks.pairs import interval
 
 from doctor.gather import gather
 from tuner.fingerprint import fingerprint_of
@@ -32,13 +33,13 @@ from tuner.knobs import KNOBS, default_settings, is_lossless, refusals
 from tuner.lab import Bench, Lab
 from tuner.probe import Probe, Purpose, Trial
 from tuner.settings import Settings
-from tuner.strategy.comparing import DISTURBED, NOISE
+from tuner.strategy.comparing import NOISE
 from tuner.strategy.fastest import probe_at
 from tuner.strategy.goal import Goal
 from tuner.study import Result, Study
 from tuner.target import Target, choose_target
 
-_ROUNDS = 5
+_ROUNDS = 11
 
 
 class _Ran(msgspec.Struct, frozen=True):
@@ -146,24 +147,25 @@ def exhaustive(lab: Lab, goal: Goal, record: Record) -> list[Trial]:
     return [done[settings] for settings in wanted]
 
 
-def duel(lab: Lab, goal: Goal, record: Record, both: tuple[Settings, Settings], rounds: int) -> list[Trial]:
-    """The two in turns, so many times each; one of them if they are the same."""
-    for number in range(rounds):
-        # The order turns too: who comes second may find a warmer machine.
-        for settings in dict.fromkeys(both if number % 2 == 0 else both[::-1]):
-            mine = [trial for trial in record.of("duel") if trial.settings == settings]
-            if len(mine) <= number:
-                probe = probe_at(goal, settings, Purpose.CONFIRMATION)
-                record.run("duel", lambda probe=probe: lab.run(probe))  # type: ignore[misc]
-    return record.of("duel")
+def duel(
+    model: str, goal: Goal, both: tuple[Settings, Settings], rounds: int
+) -> tuple[list[float], list[float]]:
+    """Seconds per picture of the two, drawn in turns by two workers that stay alive; the same twice if they are one.
 
-
-def _seconds(trials: list[Trial], settings: Settings) -> list[float]:
-    mine = [trial for trial in trials if trial.settings == settings]
-    failed = next((trial for trial in mine if trial.seconds_per_image is None), None)
-    if failed is not None:
-        raise SystemExit(f"{settings.text()} failed in the duel: {failed.message}")
-    return [trial.seconds_per_image or 0.0 for trial in mine]
+    Fresh processes would differ by what the machine did in the half minute between them.
+    """
+    fighters = {settings: Tuned(model, settings, goal.width, goal.steps) for settings in both}
+    taken: dict[Settings, list[float]] = {settings: [] for settings in fighters}
+    try:
+        for number in range(rounds):
+            # The order turns too: who comes second may find a warmer machine.
+            for settings in dict.fromkeys(both if number % 2 == 0 else both[::-1]):
+                taken[settings].append(fighters[settings].run().total)
+                print(f"duel {number + 1}: {settings.text()}, {taken[settings][-1]:.3f} s", file=sys.stderr)
+    finally:
+        for fighter in fighters.values():
+            fighter.close()
+    return taken[both[0]], taken[both[1]]
 
 
 def _row(search: str, trials: list[Trial], winner: Settings, measured: list[float]) -> str:
@@ -217,28 +219,24 @@ def main() -> int:
                     raise SystemExit("Nothing ran.")
                 best = min(finished, key=lambda trial: trial.seconds_per_image or 0.0).settings
                 both = (result.best.settings, best)
-                fought = duel(lab, goal, record, both, options.rounds)
+            mine, exact = duel(options.model, goal, both, options.rounds)
         except _BrokenOff:
             count = len(record.ran)
             print(f"Broken off with {count} trials; the same command goes on from {options.record}.")
             return 3
     speed = [trial for trial in result.trials if trial.purpose is not Purpose.LARGEST]
-    mine, exact = (_seconds(fought, settings) for settings in both)
     print(f"{options.model} at {options.size}x{options.size}, {options.steps} steps, on {target.name}:\n")
     print(
         "| search | runs | minutes | winner | s per picture, in turns: median (least to most) |\n|---|---|---|---|---|"
     )
     print(_row("tune", speed, both[0], mine))
     print(_row("exhaustive", everything, both[1], exact))
-    ratio = statistics.median(mine) / statistics.median(exact)
+    ratios = [one / other for one, other in zip(mine, exact, strict=True)]
+    ratio, bounds = statistics.median(ratios), interval(ratios)
+    sure = "too few for an interval" if bounds is None else f"95 %: {bounds[0]:.3f} to {bounds[1]:.3f}"
     print(
-        f"\ntune's winner takes {ratio:.3f} times the exhaustive winner's time, medians of {len(exact)} each."
+        f"\ntune's winner takes {ratio:.3f} times the exhaustive winner's time, median of {len(ratios)} pairs ({sure})."
     )
-    waits = [trial.cpu_wait for trial in fought if trial.cpu_wait is not None]
-    if waits and statistics.median(waits) > DISTURBED:
-        share = f"{statistics.median(waits):.0%}"
-        print(f"No verdict: in the duel other programs had the processor for {share} of the time (median).")
-        return 2
     return 0 if ratio <= 1 + NOISE else 1
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import shlex
 import statistics
@@ -30,6 +29,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.pairs import interval
 
 GOAL = 0.98
 PATIENCE = 1800.0
@@ -121,16 +124,6 @@ def pairs_of(drawn: Sequence[Drawn]) -> list[float]:
         taken = {first.mode: first.seconds, second.mode: second.seconds}
         ratios.append(taken["plain"] / taken["screen"])
     return ratios
-
-
-def interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """At least 95 % sure to hold the median, whatever the distribution; None for fewer than six values."""
-    ordered, count = sorted(values), len(values)
-    for cut in range(count // 2, 0, -1):
-        outside = 2 * sum(math.comb(count, k) for k in range(cut)) / 2**count
-        if outside <= 0.05:
-            return ordered[cut - 1], ordered[count - cut]
-    return None
 
 
 def parsed() -> argparse.Namespace:

@@ -32,6 +32,7 @@ from tui.timeline import Mark, Timeline
 from tui.widgets.board import Board
 from tui.widgets.key_line import KeyLine
 from tui.widgets.process_list import ProcessList
+from tui.widgets.said import Said
 from tui.widgets.scrubber import Scrubber
 from tui.widgets.verdict_line import VerdictLine
 
@@ -73,12 +74,12 @@ class MonitorScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The verdict, the panels, where in time, the processes."""
-        yield Static(" monitor", id="title", markup=False)
+        yield Said(" monitor", id="title")
         yield VerdictLine()
-        yield Static(id="no-verdict", markup=False)
+        yield Said(id="no-verdict")
         yield Board(id="board")
         yield Scrubber(id="scrubber")
-        yield Static("reading the machine ...", id="about", markup=False)
+        yield Said("reading the machine ...", id="about")
         with Horizontal(id="filter-line"):
             yield Static("filter")
             yield Input(id="filter", compact=True, placeholder="id, user or command")
@@ -93,7 +94,7 @@ class MonitorScreen(Screen[None]):
         with contextlib.suppress(OSError, NotInOrder):
             self.marks = kept_incidents()
         if not self.line.samples:
-            self.query_one("#about", Static).update("The recording holds no sample.")
+            self.query_one("#about", Said).say("The recording holds no sample.")
         self._ticked = time.monotonic()
         self.set_interval(TICK_SECONDS, self._tick)
         self.call_after_refresh(self._draw)
@@ -165,7 +166,7 @@ class MonitorScreen(Screen[None]):
     def _draw_verdict(self) -> None:
         verdicts = self.line.verdicts()
         self.query_one(VerdictLine).show(verdicts)
-        self.query_one("#no-verdict", Static).update("" if verdicts else verdict_missing(self.line))
+        self.query_one("#no-verdict", Said).say("" if verdicts else verdict_missing(self.line))
         self.query_one("#no-verdict").display = not verdicts
 
     def _draw_panels(self) -> None:
@@ -185,7 +186,7 @@ class MonitorScreen(Screen[None]):
         words = span_words(line, PER[self._per])
         self.query_one(Scrubber).show(line.head / whole if count > 1 else 1.0, marks, words)
         title = title_words(line, self.recording is not None, self._player)
-        self.query_one("#title", Static).update(title)
+        self.query_one("#title", Said).say(title)
 
     def _draw_table(self) -> None:
         sample = self.line.sample
@@ -194,7 +195,7 @@ class MonitorScreen(Screen[None]):
         rows = self._rows if self.is_now else rows_of(sample)
         shown = arrange(entries(rows, sample), self.order)
         self.query_one(ProcessList).show(shown, self.order, self._watched, has_cards=sample.gpus != ())
-        self.query_one("#about", Static).update(
+        self.query_one("#about", Said).say(
             about_table(len(shown), len(rows), self.order, self.is_now, self._mark_here())
         )
 

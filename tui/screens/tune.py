@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable
 
 from doctor.sizes import gib
 from tui.known_models import known_models
@@ -29,6 +29,7 @@ from tui.study_state import Message as StudyMessage
 from tui.study_state import Opened, Stepping, StudyView, fold
 from tui.tuning import Asked, run_study
 from tui.widgets.key_line import KeyLine
+from tui.widgets.said import Said
 from tui.widgets.study_form import StudyField, StudyForm
 from tui.widgets.study_panels import ChartPanel, EdgePanel, NowLine, said_of
 from tui.widgets.words import clock, printable
@@ -107,16 +108,16 @@ class TuneScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The form, the verdict, what goes on, the edges; the trials with the chart beside them."""
-        yield Static(" tune", id="title", markup=False)
+        yield Said(" tune", id="title")
         yield StudyForm(self._asked, known_models())
-        yield Static(id="study-facts", classes="-empty", markup=False)
-        yield Static(id="study-verdict", classes="-empty", markup=False)
+        yield Said(id="study-facts", classes="-empty")
+        yield Said(id="study-verdict", classes="-empty")
         yield NowLine(id="study-now")
         with Horizontal(id="study"):
             with Vertical(id="study-left"):
                 yield EdgePanel(id="edges")
                 yield DataTable(id="trials", cursor_type="row", zebra_stripes=True)
-                yield Static(id="trial-note", markup=False)
+                yield Said(id="trial-note")
             yield ChartPanel(id="chart")
         yield KeyLine()
 
@@ -198,7 +199,7 @@ class TuneScreen(Screen[None]):
                 self._show(self.view)
 
     def _show(self, view: StudyView) -> None:
-        self.query_one("#title", Static).update(_title(view))
+        self.query_one("#title", Said).say(_title(view))
         self.set_class(view.is_running, "-running")
         self._words(
             "#study-facts", f"{view.model}: {view.goal_text}" if view.goal_text else _invitation(view)
@@ -210,9 +211,9 @@ class TuneScreen(Screen[None]):
         self.query_one(ChartPanel).show(view)
         self._show_trials(view)
 
-    def _words(self, name: str, text: str) -> Static:
-        widget = self.query_one(name, Static)
-        widget.update(text)
+    def _words(self, name: str, text: str) -> Said:
+        widget = self.query_one(name, Said)
+        widget.say(text)
         widget.set_class(not text, "-empty")
         return widget
 
@@ -239,7 +240,7 @@ class TuneScreen(Screen[None]):
         """Say more about the trial under the cursor."""
         event.stop()
         at = event.cursor_row
-        self.query_one("#trial-note", Static).update(
+        self.query_one("#trial-note", Said).say(
             # A table that was just emptied has no row under its cursor.
             _note(self._rows[at]) if 0 <= at < len(self._rows) else ""
         )

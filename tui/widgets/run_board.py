@@ -6,8 +6,6 @@ from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.containers import Grid, Horizontal, Vertical
-from textual.content import Content
-from textual.widgets import Static
 
 from doctor.trace import Outcome
 from tui.state import View
@@ -22,6 +20,7 @@ from tui.widgets.readings import (
     memory_reading,
     ram_reading,
 )
+from tui.widgets.said import Said
 from tui.widgets.step_bar import PhaseStrip, StepBar
 from tui.widgets.verdict_line import VerdictLine
 from tui.widgets.words import ENDED, duration, printable, what_to_do
@@ -40,11 +39,11 @@ class RunBoard(Horizontal):
         """Words and panels on the left, the picture on the right or, on a narrow screen, in their place."""
         with Vertical(id="left"):
             for name in ("prompt", "facts", "note"):
-                yield Static(id=name, classes="-empty", markup=False)
+                yield Said(id=name, classes="-empty")
             yield StepBar(id="steps")
             yield PhaseStrip(id="phases")
             yield VerdictLine()
-            yield Static(id="ending", classes="-empty", markup=False)
+            yield Said(id="ending", classes="-empty")
             with Grid(id="panels"):
                 for name in ("memory", "cpu", "ram", "gpu", "heat"):
                     yield Panel(id=name)
@@ -94,11 +93,9 @@ class RunBoard(Horizontal):
         self.query_one("#ending").set_class(view.outcome not in (None, Outcome.FINISHED), "-bad")
 
     def _say(self, name: str, words: str) -> None:
-        """Update one line only if it changes: each update lays the screen out anew."""
-        line = self.query_one(f"#{name}", Static)
-        if line.content != words:
-            line.update(Content(words))
-            line.set_class(not words, "-empty")
+        line = self.query_one(f"#{name}", Said)
+        line.say(words)
+        line.set_class(not words, "-empty")
 
     def _ending(self, view: View) -> str:
         """How it ended, or that it is about to."""

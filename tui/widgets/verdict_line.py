@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from textual.content import Content
-from textual.widgets import Static
 
 from doctor.finding import Severity
 from doctor.verdicts.verdict import Verdict
+from tui.widgets.said import Said
 from tui.widgets.words import printable
 
 _TONES = {
@@ -18,11 +18,11 @@ _TONES = {
 }
 
 
-class VerdictLine(Static):
+class VerdictLine(Said):
     """The verdict that matters most, and its advice; nothing where nothing stands out."""
 
     def __init__(self) -> None:
-        super().__init__(id="verdict", classes="-empty", markup=False)
+        super().__init__(id="verdict", classes="-empty")
         self._verdicts: tuple[Verdict, ...] = ()
 
     def show(self, verdicts: tuple[Verdict, ...]) -> None:
@@ -31,7 +31,7 @@ class VerdictLine(Static):
             return
         self._verdicts = verdicts
         self.set_class(not verdicts, "-empty")
-        self.update(_words(verdicts[0]) if verdicts else "")
+        self.say(_words(verdicts[0]) if verdicts else "")
 
 
 def _words(verdict: Verdict) -> Content:
