@@ -1,6 +1,6 @@
 """What the screen costs each step: the same picture, with the program that shows it running and stopped by turns.
 
-    python -P tests/benchmarks/screen_cost_by_steps.py --model builtin:sd15 --size 256 --steps 150 --rounds 1
+    python -P tests/benchmarks/screen_cost_by_steps.py --model builtin:sd15 --size 128 --steps 300 --rounds 2
 
 Two pictures that are drawn one after the other differ by more than a screen costs where the machine's own speed varies
 (on a virtual one by 15 %). So here the pairs lie within one picture: every few seconds the program beside the worker gets
@@ -33,8 +33,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.pairs import interval
 from benchmarks.screen_cost import GOAL, PATIENCE, TMUX
 
-SPAN_SECONDS = 16.0
-"""Between two changes, of which whole steps are kept."""
+SPAN_SECONDS = 6.0
+"""Between two changes, of which whole steps are kept. The screen draws every three seconds at most: two whole turns."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,9 @@ def ratios(mode: str, options: argparse.Namespace, folder: Path) -> list[float]:
     except ProcessLookupError:
         pass  # plain ends with its picture
     finally:
-        subprocess.run([*TMUX, "kill-server"], check=False, capture_output=True)
+        while subprocess.run([*TMUX, "kill-server"], check=False, capture_output=True).returncode == 0:
+            time.sleep(0.5)
+        time.sleep(2.0)  # the worker ends with its owner
     if not picture.exists():
         raise SystemExit(f"No picture came of: {line}")
     picture.unlink()
@@ -135,10 +137,10 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="builtin:sd15")
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=150, help="of one picture")
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=300, help="of one picture")
     parser.add_argument("--settings", default="")
-    parser.add_argument("--rounds", type=int, default=1, help="of two pictures each, one with the screen")
+    parser.add_argument("--rounds", type=int, default=2, help="of two pictures each, one with the screen")
     options = parser.parse_args()
     found: dict[str, list[float]] = {"plain": [], "screen": []}
     with tempfile.TemporaryDirectory() as name:

@@ -17,7 +17,7 @@ from doctor.sizes import GIB
 from doctor.trace import Outcome, Phase
 from tuner.events import Failed, Finished, Generate, Load, Loaded, Stepped
 from tuner.generation import Generation, Wish
-from tuner.host_memory import FloorGuard, available_bytes
+from tuner.host_memory import FloorGuard, available_bytes, seconds_to_the_next_look
 from tuner.lab import Bench, Lab
 from tuner.memory_back import wait_until_back
 from tuner.probe import Probe, Purpose
@@ -237,6 +237,13 @@ def test_the_guard_leaves_a_machine_with_enough_memory_alone():
     time.sleep(0.2)
     guard.stop()
     assert (ended, guard.left) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("gib", "cores", "seconds"), [(0, 2, 0.05), (1, 2, 0.0537), (4, 2, 0.215), (20, 2, 0.5), (20, 64, 0.05)]
+)
+def test_the_guard_looks_seldom_where_much_is_left(gib, cores, seconds):
+    assert seconds_to_the_next_look(gib * GIB, cores) == pytest.approx(seconds, rel=0.01)
 
 
 def test_the_next_trial_waits_until_the_memory_of_the_one_before_is_back(monkeypatch):
