@@ -6,12 +6,12 @@ import os
 import time
 
 SHORTEST_SECONDS = 0.2
-LONGEST_SECONDS = 3.0
+LONGEST_SECONDS = 5.0
 
 FIRST_SECONDS = 0.5
 """Time from the first reading, which has no rates yet, to the first sample that is shown."""
 
-SHARE = 0.006
+SHARE = 0.0035
 """Of all cores: what drawing may take, and previews once more. A generation on the processor uses every core, and its
 threads wait for one another, so that it loses up to as many times more as there are cores. The aim is to leave it 98 %
 (docs/performance-checking.md)."""

@@ -9,8 +9,8 @@ The time is the worker's own, from prompt to pixels without loading and saving, 
 processor time of the program that shows it (Linux), which bounds what drawing can take whatever the machine does meanwhile.
 
 With ``--record FILE`` every picture is written there, and a later call with the same file goes on: the figures are over all
-of them. Prints the median of the pairs with its confidence interval (95 %, by order statistics), and what the processor times
-bound. Exits with 1 if the bound (or where there is none, the median) is below 98 %.
+of them. Prints the median of the pairs with its confidence interval (95 %, by order statistics), and the share that the
+processor times tell. Exits with 1 if that share (or where it is unknown, the median) is below 98 %.
 """
 
 from __future__ import annotations
@@ -117,11 +117,11 @@ def _session_runs() -> bool:
     return subprocess.run([*TMUX, "has-session"], check=False, capture_output=True).returncode == 0
 
 
-def bound_of(drawn: Sequence[Drawn]) -> float | None:
-    """The least that the screen's program leaves to the worker, of what plain's leaves; None if processor times are unknown.
+def by_processor_time(drawn: Sequence[Drawn]) -> tuple[float, float] | None:
+    """What the screen's program leaves to the worker, and that over what plain's leaves; None where times are unknown.
 
     A second of another program's processor time delays the drawing by a second at most, however its threads wait for one
-    another, and a program that takes nothing delays nothing.
+    another. The first figure is the least; the second counts the same for both programs.
     """
     medians = []
     for mode in ("plain", "screen"):
@@ -129,7 +129,8 @@ def bound_of(drawn: Sequence[Drawn]) -> float | None:
         if not shown:
             return None
         medians.append(statistics.median(shown))
-    return (1 - medians[1] / 100) / (1 - medians[0] / 100)
+    plain, screen = (1 - median / 100 for median in medians)
+    return screen, screen / plain
 
 
 def pairs_of(drawn: Sequence[Drawn]) -> list[float]:
@@ -191,9 +192,13 @@ def report(drawn: Sequence[Drawn]) -> int:
             f"{mode:<7}{len(times)} pictures, median {statistics.median(times):.3f} s "
             f"({min(times):.3f} to {max(times):.3f}); the program beside the worker: {beside}"
         )
-    bound = bound_of(drawn)
-    if bound is not None:
-        print(f"by processor time the screen leaves at least {bound:.1%} of the speed that --plain leaves")
+    told = by_processor_time(drawn)
+    if told is not None:
+        least, share_of_plain = told
+        print(
+            f"by processor time the screen leaves at least {least:.1%} of the whole speed, "
+            f"and {share_of_plain:.1%} of what --plain leaves"
+        )
     ratios = pairs_of(drawn)
     print("pairs: " + " ".join(f"{ratio:.1%}" for ratio in ratios))
     median, bounds = statistics.median(ratios), interval(ratios)
@@ -201,8 +206,8 @@ def report(drawn: Sequence[Drawn]) -> int:
     print(
         f"images per minute with the screen, of those without: median of {len(ratios)} pairs {median:.1%} ({sure})"
     )
-    # The bound holds whatever the machine did meanwhile; the pairs alone decide where processor times are unknown.
-    return 0 if (median if bound is None else bound) >= GOAL else 1
+    # Processor times tell it whatever the machine did meanwhile; where they are unknown the pairs decide.
+    return 0 if (median if told is None else told[1]) >= GOAL else 1
 
 
 if __name__ == "__main__":

@@ -106,8 +106,9 @@ class Picture(Widget):
         self._source, self._words, self._problem = source, words, ""
         if source is None:
             self._strips = []
+        if not self._strips:
+            self.refresh()
         self._draw()
-        self.refresh()
 
     def on_resize(self) -> None:
         """Draw anew for the new size."""
