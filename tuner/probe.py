@@ -124,6 +124,8 @@ class TraceFold:
         """See ``Trial.cpu_wait``."""
         self.compile_seconds = 0.0
         """Time that compilers took, which is in none of the others."""
+        self.compiled_anew = False
+        """Whether a compiler really ran; programs that were read from the disk are none of that."""
 
     def add(self, event: Event) -> None:
         """Take one event."""
@@ -136,6 +138,7 @@ class TraceFold:
             trace = replace(trace, step_seconds=(*trace.step_seconds, event.seconds))
         elif isinstance(event, CompileEnded):
             self.compile_seconds += event.seconds
+            self.compiled_anew |= not event.from_disk
         elif isinstance(event, Finished):
             self.seconds = event.seconds
             self.not_finite = event.not_finite

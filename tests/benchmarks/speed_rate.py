@@ -47,7 +47,7 @@ def by_openvino(side: int = 2048) -> float:
     from tuner.worker.openvino_library import openvino
 
     library = openvino()
-    given = library.opset13.parameter([side, side], "f32")
+    given = library.opset13.parameter([side, side], library.Type.f32)
     weights = library.opset13.constant(numpy.random.rand(side, side).astype("float32"))
     product = library.opset13.matmul(given, weights, False, False)
     model = library.Model([product], [given])

@@ -137,6 +137,20 @@ def test_compiling_is_no_part_of_a_run_and_has_a_limit_of_its_own(monkeypatch):
     assert last.outcome is Outcome.HUNG
 
 
+@pytest.mark.parametrize(("budget", "workers"), [(None, 1), (10**7, 1), (15 * 10**5, 2)])
+def test_a_process_that_compiled_next_to_its_limit_is_left_for_a_fresh_one(monkeypatch, budget, workers):
+    """What it measures would be slow; the fresh one compiles nothing, or what it has to."""
+    monkeypatch.setenv("FAKE_WORKER", "compiles")
+    started = []
+    bench = Bench(model="builtin:tiny", device="cpu", budget=budget)
+    with Lab(bench, start_worker=lambda: started.append(FAKE()) or started[-1]) as here:
+        trial = here.run(probe(warm_up=True))
+    assert trial.outcome is Outcome.FINISHED
+    assert len(started) == workers
+    assert trial.compile_seconds == pytest.approx(0.5 + 0.5 * workers)
+    assert trial.peak_bytes == 10**6
+
+
 def test_a_refused_load_is_no_crash(monkeypatch):
     monkeypatch.setenv("FAKE_WORKER", "refuses")
     with lab() as here:
