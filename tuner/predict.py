@@ -65,7 +65,7 @@ def predict(
         seconds = seconds_per_image(
             answer, run.stages, device.card, settings.precision, settings.offload, steps
         )
-    elif rate := calibration.flops_per_second or (
+    elif rate := calibration.rate_of(settings) or (
         device.processor.of(settings.precision) if device.processor else None
     ):
         operations = sum(stage.flops * (steps if stage.name == "denoise" else 1) for stage in run.stages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,8 +11,8 @@ from doctor.sizes import GIB, MIB
 from doctor.trace import Outcome
 from tui.planned_device import PlannedDevice
 from tuner import store
-from tuner.calibration import Calibration
-from tuner.device_model import Device
+from tuner.calibration import Calibration, calibrate
+from tuner.device_model import HOST_BYTES, Device
 from tuner.dryrun.client import Oracle
 from tuner.dryrun.rows import Ask
 from tuner.fingerprint import Fingerprint
@@ -74,7 +75,7 @@ def test_a_stored_profile_brings_the_next_predictions_nearer(place, tmp_path_fac
         learned = place.calibrated("builtin:tiny", oracle.ask)
         assert learned is not None
         assert learned.trials == len(LEARNED)
-        assert learned.flops_per_second is not None
+        assert set(learned.rates) == {("none", "fp32"), ("none", "bf16")}
 
         def error(precision: str, side: int, calibration: Calibration | None) -> float:
             settings = Settings(precision=precision)
@@ -88,6 +89,22 @@ def test_a_stored_profile_brings_the_next_predictions_nearer(place, tmp_path_fac
             for name, calibration in (("learned", learned), ("constant", None))
         }
         assert total["learned"] < 0.3 * total["constant"]
+
+
+def test_small_pictures_tell_little_of_large_ones(place):
+    """Their memory is mostly the constant, their time mostly Python's."""
+    small = [replace(trial("fp32", 256), width=64, height=64, peak_bytes=55 * MIB, seconds_per_image=9.0)] * 5
+    large = trial("fp32", 768)
+
+    def found(trials) -> Calibration:
+        with Oracle() as oracle:
+            return calibrate("builtin:tiny", trials, oracle.ask, place._replayed, host_bytes=HOST_BYTES)
+
+    alone, both = found([large]), found([large, *small])
+    assert both.trials == 4
+    assert both.rates == alone.rates
+    assert both.growth == alone.growth > 1.1
+    assert found(small).growth == 1.0
 
 
 def test_a_model_without_a_profile_keeps_the_constant(place, tmp_path, monkeypatch):

@@ -144,10 +144,15 @@ def test_this_machines_measurements_replace_the_constants():
     device = Device(name="cpu", memory_bytes=4 * GIB, usable_bytes=1800 * MIB, capability=None)
     plain = predict(ANSWER, Settings(), device)
     assert (plain.fits, plain.peak_device_bytes) == (True, 1750 * MIB + HOST_BYTES)
-    learned = Calibration(overhead_bytes=100 * MIB, flops_per_second=2.0, trials=1)
+    learned = Calibration(overhead_bytes=100 * MIB, rates={("none", "fp32"): 2.0}, trials=1)
     row = predict(ANSWER, Settings(), device, calibration=learned)
     assert (row.fits, row.peak_device_bytes) == (False, 1850 * MIB)
     assert row.seconds_per_image_estimate == (10 * 4 + 10 * 10 + 10) / 2.0
+    # A rate that was measured with other settings is not taken for these.
+    assert (
+        predict(ANSWER, Settings(compile="openvino"), device, calibration=learned).seconds_per_image_estimate
+        is None
+    )
     assert replay_on_cpu(ANSWER).peak_reserved == 1750 * MIB
 
 

@@ -160,7 +160,17 @@ def _examine(
         largest=largest,
         change=change,
         guidance=planner.guidance,
-        notes=place.notes,
+        notes=(*place.notes, *_learned(planner)),
+    )
+
+
+def _learned(planner: Planner) -> tuple[str, ...]:
+    if planner.calibration is None:
+        return ()
+    count = planner.calibration.trials
+    runs = "one run" if count == 1 else f"{count} runs"
+    return (
+        f"memory and time are corrected by what {runs} of this model took on this machine (`sdoctor tune`)",
     )
 
 
