@@ -25,11 +25,13 @@ from doctor.telemetry.sample import (
 )
 from tui.monitor_app import MonitorApp
 from tui.monitor_feed import LiveFeed
+from tui.monitor_news import Listed, Sampled
 from tui.screens.help import HelpOverlay
 from tui.screens.monitor import MonitorScreen
 from tui.screens.signalling import SignalScreen
 from tui.screens.threads import ThreadsScreen, details
 from tui.timeline import Mark
+from tui.widgets.board import Board
 from tui.widgets.panel import Panel
 from tui.widgets.process_list import ProcessList
 
@@ -383,6 +385,18 @@ async def test_this_machine_is_shown_recorded_and_left(tmp_path):
         feed.join(5.0)
         assert not feed._thread.is_alive()
     assert len(read_recording(file).samples) >= 4
+
+
+async def test_news_that_comes_while_the_screen_is_taken_down_is_no_fault():
+    screen = playing()
+    async with MonitorApp(screen).run_test(size=(80, 24)) as pilot:
+        await fed(screen, pilot)
+        await screen.query_one(Board).remove()
+        await screen.query_one(ProcessList).remove()
+        screen.post_message(Sampled(machine(11)))
+        screen.post_message(Listed(ROWS))
+        await pilot.pause()
+        assert screen.app.is_running
 
 
 async def test_a_disk_that_is_full_costs_the_recording_only():

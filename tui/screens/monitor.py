@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
@@ -124,18 +125,18 @@ class MonitorScreen(Screen[None]):
         if self.line.follows:
             self._draw()
         else:
-            self._draw_time()
+            self._show(self._draw_time)
 
     def on_listed(self, event: Listed) -> None:
         """Draw the table."""
         self._rows = event.rows
         if self.line.follows:
-            self._draw_table()
+            self._show(self._draw_table)
 
     def on_marked(self, event: Marked) -> None:
         """Draw the marks."""
         self.marks = event.marks
-        self._draw_time()
+        self._show(self._draw_time)
 
     def on_failed(self, event: Failed) -> None:
         """Say so."""
@@ -158,10 +159,14 @@ class MonitorScreen(Screen[None]):
     def _draw(self) -> None:
         if not self.is_current or self.line.sample is None:
             return
-        self._draw_verdict()
-        self._draw_panels()
-        self._draw_table()
-        self._draw_time()
+        self._show(self._draw_verdict, self._draw_panels, self._draw_table, self._draw_time)
+
+    def _show(self, *drawings: Callable[[], None]) -> None:
+        # News may arrive while the screen is being taken down, when some widgets are gone already.
+        if self.is_mounted and self.app.is_running:
+            with contextlib.suppress(NoMatches):
+                for draw in drawings:
+                    draw()
 
     def _draw_verdict(self) -> None:
         verdicts = self.line.verdicts()
