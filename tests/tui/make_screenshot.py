@@ -1,7 +1,7 @@
 """Makes an SVG picture of a screen.
 
     python -P tests/tui/make_screenshot.py docs/images/generate.svg --model MODEL --prompt PROMPT ...
-    python -P tests/tui/make_screenshot.py docs/images/tune.svg --place tune --memory 160MiB --max-size 512
+    python -P tests/tui/make_screenshot.py docs/images/tune.svg --place tune --memory 120MiB --max-size 512
     python -P tests/tui/make_screenshot.py docs/images/check.svg --place check
 
 runs the real worker (study, probes) and takes the picture when it is over. ``shoot`` does the same for any app.
