@@ -7,7 +7,7 @@ Three parts, one after the other: tune's own search for speed, every combination
 that tune measured are measured), and a duel of the two winners: two workers that stay alive draw in turns, so that what the
 machine does meanwhile meets both alike. With ``--record`` every trial of the searches is on disk as it ends, and the same
 command goes on from there; ``--minutes`` breaks off in time (exit code 3). Prints a Markdown table; exits with 1 if tune's
-winner is more than 3 % slower than the exhaustive one.
+winner is more than 3 % slower than the exhaustive one, with 2 if other programs disturbed the duel.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tuner.knobs import KNOBS, default_settings, is_lossless, refusals
 from tuner.lab import Bench, Lab
 from tuner.probe import Probe, Purpose, Trial
 from tuner.settings import Settings
-from tuner.strategy.comparing import NOISE
+from tuner.strategy.comparing import DISTURBED, NOISE
 from tuner.strategy.fastest import probe_at
 from tuner.strategy.goal import Goal
 from tuner.study import Result, Study
@@ -149,23 +149,28 @@ def exhaustive(lab: Lab, goal: Goal, record: Record) -> list[Trial]:
 
 def duel(
     model: str, goal: Goal, both: tuple[Settings, Settings], rounds: int
-) -> tuple[list[float], list[float]]:
+) -> tuple[list[float], list[float], list[float]]:
     """Seconds per picture of the two, drawn in turns by two workers that stay alive; the same twice if they are one.
+
+    Third, what of their wish for the processor others took, picture by picture.
 
     Fresh processes would differ by what the machine did in the half minute between them.
     """
     fighters = {settings: Tuned(model, settings, goal.width, goal.steps) for settings in both}
     taken: dict[Settings, list[float]] = {settings: [] for settings in fighters}
+    waits: list[float] = []
     try:
         for number in range(rounds):
             # The order turns too: who comes second may find a warmer machine.
             for settings in dict.fromkeys(both if number % 2 == 0 else both[::-1]):
                 taken[settings].append(fighters[settings].run().total)
+                wait = fighters[settings].cpu_wait
+                waits += [] if wait is None else [wait]
                 print(f"duel {number + 1}: {settings.text()}, {taken[settings][-1]:.3f} s", file=sys.stderr)
     finally:
         for fighter in fighters.values():
             fighter.close()
-    return taken[both[0]], taken[both[1]]
+    return taken[both[0]], taken[both[1]], waits
 
 
 def _row(search: str, trials: list[Trial], winner: Settings, measured: list[float]) -> str:
@@ -219,7 +224,7 @@ def main() -> int:
                     raise SystemExit("Nothing ran.")
                 best = min(finished, key=lambda trial: trial.seconds_per_image or 0.0).settings
                 both = (result.best.settings, best)
-            mine, exact = duel(options.model, goal, both, options.rounds)
+            mine, exact, waits = duel(options.model, goal, both, options.rounds)
         except _BrokenOff:
             count = len(record.ran)
             print(f"Broken off with {count} trials; the same command goes on from {options.record}.")
@@ -237,6 +242,10 @@ def main() -> int:
     print(
         f"\ntune's winner takes {ratio:.3f} times the exhaustive winner's time, median of {len(ratios)} pairs ({sure})."
     )
+    if waits and statistics.median(waits) > DISTURBED:
+        share = f"{statistics.median(waits):.0%}"
+        print(f"No verdict: in the duel other programs had the processor for {share} of the time (median).")
+        return 2
     return 0 if ratio <= 1 + NOISE else 1
 
 

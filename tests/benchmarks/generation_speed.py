@@ -81,6 +81,11 @@ class Tuned:
             decode=phases.get(Phase.DECODE),
         )
 
+    @property
+    def cpu_wait(self) -> float | None:
+        """See ``Trial.cpu_wait``; of the newest picture."""
+        return None if self._worker is None else self._worker.cpu_wait
+
     def close(self) -> None:
         """End the worker."""
         if self._worker is not None:
