@@ -79,9 +79,11 @@ def running_out_of_memory():
 class Script:
     """Plays events with a pause before each; can be interrupted as a worker can."""
 
-    def __init__(self, events, pause=0.0):
+    def __init__(self, events, pause=0.0, holds=False):
         self._events = events
         self._pause = pause
+        self._holds = holds
+        """Whether the first step is followed by nothing until somebody interrupts."""
         self.interrupted = threading.Event()
         self.interrupts = 0
         self.deaf = False
@@ -94,6 +96,8 @@ class Script:
                 yield Failed(outcome=Outcome.INTERRUPTED, message="Stopped on request.", phase=Phase.DENOISE)
                 return
             yield event
+            if self._holds and isinstance(event, Stepped):
+                assert self.interrupted.wait(30)
 
     def interrupt(self):
         self.interrupts += 1

@@ -34,9 +34,10 @@ def home(tmp_path, monkeypatch):
 class Playing:
     """A workshop whose jobs are scripts."""
 
-    def __init__(self, png, pause=0.0):
+    def __init__(self, png):
         self.png = png
-        self.pause = pause
+        self.held = 0
+        """How many of the first jobs never get beyond their first step unless somebody stops them."""
         self.orders = []
         self.released = threading.Event()
         self.closed = False
@@ -45,7 +46,7 @@ class Playing:
 
     def job(self, order, verdicts):
         self.orders.append(order)
-        script = Script(finishing([self.png]), pause=self.pause)
+        script = Script(finishing([self.png]), holds=len(self.orders) <= self.held)
         play = script.start
 
         def start():
@@ -215,19 +216,18 @@ async def test_jobs_run_one_after_another_and_can_be_moved_and_removed(workshop)
 
 
 async def test_cancel_ends_one_job_and_the_next_begins(workshop):
-    workshop.pause = 0.05
+    workshop.held = 2
     app, screen = screen_of(workshop, prompt="one")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("i", "x", "enter", "escape")
         await until(lambda: screen.view.step >= 1)
         await pilot.press("c")
-        await until(lambda: len(workshop.orders) == 2)
-        assert states(screen) == [State.STOPPED, State.RUNNING]
-        await until(lambda: states(screen) == [State.STOPPED, State.FINISHED])
+        await until(lambda: states(screen) == [State.STOPPED, State.RUNNING])
+        assert len(workshop.orders) == 2
 
 
 async def test_quit_leaves_what_waits_undrawn(workshop):
-    workshop.pause = 0.05
+    workshop.held = 1
     app, screen = screen_of(workshop, prompt="one")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("i", "x", "enter", "escape")
