@@ -221,6 +221,9 @@ def _wanted(asked: Asked) -> _Wanted:
     except ValueError:
         known = ", ".join(objective.value for objective in Objective)
         raise UsageError(f"There is no goal '{asked.goal}'; the goals are {known}.") from None
+    if asked.size:
+        # What no pipeline could make is said before one is loaded.
+        parse_size(asked.size)
     named = [parse_shape(text) for text in (*asked.aspects, *(SHAPES if asked.all_aspects else ()))]
     return _Wanted(objective, tuple(dict.fromkeys(named)) or ((1, 1),))
 

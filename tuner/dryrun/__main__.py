@@ -30,6 +30,9 @@ def main() -> None:
         import diffusers
         import transformers
 
+        from tuner.worker.preload import leave_bitsandbytes_out
+
+        leave_bitsandbytes_out()
         diffusers.utils.logging.set_verbosity_error()
         transformers.utils.logging.set_verbosity_error()
         logging.disable(logging.WARNING)

@@ -15,7 +15,6 @@ from tuner.worker.describe import ComponentInfo, PipelineInfo, describe
 from tuner.worker.hub import load_hub
 from tuner.worker.noise import fill
 from tuner.worker.pretrained import LoadRefused, load_folder
-from tuner.worker.singlefile import load_file
 
 __all__ = [
     "ComponentInfo",
@@ -61,6 +60,9 @@ def load_pipeline(
         if ref.path is None:
             return load_hub(ref, dtype, allow_pickle, dtypes)
         if ref.kind is ModelKind.FILE:
+            # Its readers bring a second of imports that no other kind of model needs.
+            from tuner.worker.singlefile import load_file
+
             return load_file(ref, ref.path, dtype)
         if ref.kind is ModelKind.BUILTIN and not has_weights(ref.path):
             return _random_pipeline(ref, ref.path, dtypes or (lambda _name: dtype))

@@ -84,7 +84,7 @@ class Session:
         started = time.perf_counter()
         reference = resolve(command.model, allow_pickle=command.allow_pickle)
         with without_collecting():
-            import_classes(reference)
+            import_classes(reference, command.settings)
         self._recommended = recommended(reference)
         if command.settings.compile == "openvino":
             from tuner.worker.openvino_library import start_engine
