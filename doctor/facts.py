@@ -59,6 +59,16 @@ class Cpu:
             return None
         return any(flag in self.flags for flag in ("avx512_bf16", "amx_bf16", "bf16"))
 
+    @property
+    def convolves_bf16(self) -> bool | None:
+        """Whether torch leaves convolutions in bfloat16 to oneDNN, which emulates them with AVX-512; None if unknown.
+
+        aten/src/ATen/native/mkldnn/Utils.h, mkldnn_bf16_device_check. Elsewhere torch has a slow way of its own.
+        """
+        if self.flags is None:
+            return None
+        return bool(self.has_fast_bf16) or "avx512f" in self.flags
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:

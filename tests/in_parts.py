@@ -1,6 +1,6 @@
 """Runs the fast tests in several pytest processes side by side: most of their time goes into starting children.
 
-    python tests/in_parts.py [--slots 2]
+    python tests/in_parts.py [--slots 3]
 
 A file is never divided, so that what its tests share is made once. Files that take long are parts of their own and begin
 first; every other test file is found by itself and goes with its folder. What measures time or takes memory on purpose
@@ -82,7 +82,10 @@ def main() -> int:
     )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parser.add_argument(
-        "--slots", type=int, default=min(4, cores), help="parts at a time (default: the cores)"
+        "--slots",
+        type=int,
+        default=min(4, cores + 1),
+        help="parts at a time (default: one more than cores, since tests wait for a third of their time)",
     )
     slots = parser.parse_args().slots
     REPORTS.mkdir(parents=True, exist_ok=True)

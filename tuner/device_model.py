@@ -37,6 +37,8 @@ class Device:
     """What a processor's arithmetic may reach; None for a card, and where it is not known."""
     computes_bf16: bool = True
     """Whether a processor multiplies in bfloat16; without, OpenVINO computes such models in float32."""
+    convolves_bf16: bool = True
+    """Whether oneDNN convolves in 16 bits on a processor; without, torch does by columns (``tuner.workspaces``)."""
 
     @property
     def is_cpu(self) -> bool:
@@ -89,6 +91,7 @@ def device_of_target(target: Target, processor: ProcessorRate | None = None) -> 
             capability=None,
             processor=processor,
             computes_bf16=target.fast_bf16 is not False,
+            convolves_bf16=target.convolves_bf16 is not False,
         )
     return Device(
         name=target.name or target.device,

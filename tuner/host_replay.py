@@ -5,16 +5,26 @@ And as OpenVINO takes them in PyTorch's place.
 
 from __future__ import annotations
 
+from doctor.sizes import MIB
 from tuner.dryrun.rows import CONVOLUTION, RELEASE, Answer, Call
 from tuner.knobs.compiler import RUN_BY_OPENVINO
 from tuner.workspaces import convolution_bytes_on_cpu
 
+_PROGRAM_OPERATION = 112 * 1024
+"""Bytes that OpenVINO's program holds for each operation beside weights and tensors: its nodes, and kernels that are made
+for each shape. Measured between 0.06 and 0.13 MiB in the text encoder, U-Net and decoder of builtin:tiny and builtin:sd15
+(docs/plan.md)."""
+_CONVERTING = 70 * MIB
+"""What a process that converts models takes beyond one that finds them on the disk: torch's tracing, and OpenVINO's reading
+of it. Measured: 55 to 81 MiB, builtin:tiny at 128 to 512 pixels and builtin:sd15 (docs/plan.md)."""
 
-def resident_peak(call: Call, mapped_from: int) -> int:
+
+def resident_peak(call: Call, mapped_from: int, *, by_columns: bool = False) -> int:
     """Most bytes that are resident at a time within a call, beside the weights.
 
     Blocks from ``mapped_from`` bytes on are mapped by themselves and go back when they are freed. Smaller ones come from
-    the heap, which goes back between phases only (``tuner.worker.allocator``): what it once held stays.
+    the heap, which goes back between phases only (``tuner.worker.allocator``): what it once held stays. ``by_columns``: see
+    ``convolution_bytes_on_cpu``.
     """
     sizes: dict[int, int] = {}
     mapped = heap = highest_heap = peak = 0
@@ -27,7 +37,7 @@ def resident_peak(call: Call, mapped_from: int) -> int:
             continue
         elif size == CONVOLUTION:
             during = mapped, heap
-            for copy in convolution_bytes_on_cpu(call.convolutions[number]):
+            for copy in convolution_bytes_on_cpu(call.convolutions[number], by_columns=by_columns):
                 during = _with(copy, mapped_from, *during)
             highest_heap = max(highest_heap, during[1])
             peak = max(peak, during[0] + highest_heap)
@@ -57,13 +67,20 @@ def live_peak(call: Call) -> int:
 
 
 def program_bytes(answer: Answer, widening: int) -> int:
-    """What OpenVINO's programs take beside the model's weights, once each of them has run. Bytes.
+    """What OpenVINO's programs take beside the model's weights in the process that converts them, once each has run. Bytes.
 
     A program has weights of its own, while PyTorch's lie in a mapped file that nobody reads: together one copy, so only
     what is wider is added. Its working memory is planned when it is compiled and stays as long as the program does: that
     of text encoders, denoiser and decoder is resident at the same time, whichever runs. ``widening``: by how much its
     numbers are wider than the model's (2 where a processor without bfloat16 arithmetic computes a bfloat16 model).
+    Later processes find the models on the disk and take ``_CONVERTING`` less.
     """
     calls = [call for call in answer.calls if call.component.name in RUN_BY_OPENVINO]
     weights = {call.component.name: call.component.bytes for call in calls}
-    return (widening - 1) * sum(weights.values()) + widening * sum(live_peak(call) for call in calls)
+    operations = sum(size > 0 for call in calls for size, _number in call.events)
+    return (
+        (widening - 1) * sum(weights.values())
+        + widening * sum(live_peak(call) for call in calls)
+        + _PROGRAM_OPERATION * operations
+        + _CONVERTING
+    )

@@ -49,11 +49,14 @@ def replay(answer: Answer, offload: str, capability: tuple[int, int], limit: int
     return run.result()
 
 
-def replay_on_cpu(answer: Answer, growth: float = 1.0, widening: int | None = None) -> Replay:
+def replay_on_cpu(
+    answer: Answer, growth: float = 1.0, widening: int | None = None, *, by_columns: bool = False
+) -> Replay:
     """Weights, tensors as they are resident, and oneDNN's copies of each stage.
 
     ``growth`` is by how much more than these tensors was measured. ``widening`` None: PyTorch computes; else OpenVINO
-    does, in numbers that are so many times as wide as the model's.
+    does, in numbers that are so many times as wide as the model's. ``by_columns``: how the processor convolves in 16 bits
+    (``tuner.workspaces.convolution_bytes_on_cpu``).
     """
     weights = {part.name: part.bytes for part in answer.components}
     threshold = mapped_from(sum(weights.values()))
@@ -61,7 +64,8 @@ def replay_on_cpu(answer: Answer, growth: float = 1.0, widening: int | None = No
     for call in answer.calls:
         held = sum(weights.values()) - weights[call.component.name] + call.component.bytes
         if widening is None:
-            peak = held + int(growth * resident_peak(call, threshold)) + call.component.dequantised
+            tensors = resident_peak(call, threshold, by_columns=by_columns)
+            peak = held + int(growth * tensors) + call.component.dequantised
         else:
             peak = held + int(growth * program_bytes(answer, widening))
         highest[call.stage] = max(highest.get(call.stage, (0, 0)), (peak, held))
@@ -73,7 +77,8 @@ def replay_on(answer: Answer, settings: Settings, device: Device, growth: float 
     """Run it where there is room for everything."""
     if device.capability is not None:
         return replay(answer, settings.offload, device.capability)
-    return replay_on_cpu(answer, growth, widening_of(settings, device))
+    widening = widening_of(settings, device)
+    return replay_on_cpu(answer, growth, widening, by_columns=not device.convolves_bf16)
 
 
 def widening_of(settings: Settings, device: Device) -> int | None:

@@ -25,6 +25,8 @@ class Target:
     """What a worker may take: on a CPU a floor is left for the rest of the machine."""
     capability: tuple[int, int] | None = None
     fast_bf16: bool | None = None
+    convolves_bf16: bool | None = None
+    """Of a processor: see ``Cpu.convolves_bf16``."""
     cores: int | None = None
     """Physical cores that may be used, control group quota respected."""
     default_threads: int | None = None
@@ -117,6 +119,7 @@ def _cpu_target(facts: Facts) -> Target:
         memory_total=total,
         memory_free=free,
         fast_bf16=facts.cpu.has_fast_bf16,
+        convolves_bf16=facts.cpu.convolves_bf16,
         cores=_cores(facts),
         default_threads=_default_threads(facts),
         packages=_packages(facts),

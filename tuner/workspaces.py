@@ -55,14 +55,20 @@ def convolution_bytes(convolution: Convolution, capability: tuple[int, int]) -> 
     return int(_WIDENED * (source + result) + _TRANSFORMED_WEIGHT * convolution.weights), 0
 
 
-def convolution_bytes_on_cpu(convolution: Convolution) -> tuple[int, ...]:
+def convolution_bytes_on_cpu(convolution: Convolution, *, by_columns: bool = False) -> tuple[int, ...]:
     """What oneDNN takes while a convolution runs: the copies that exist at one time. docs/plan.md shows how well.
+
+    ``by_columns``: the processor has no arithmetic with which oneDNN would convolve in 16 bits. torch then multiplies
+    matrices, for which all that a kernel sees is laid out once (aten/src/ATen/native/ConvolutionMM2d.cpp,
+    compute_columns2d): 72 MiB for 64 channels of 256x256, as measured by `python -P tests/benchmarks/convolution_copies.py`.
 
     torch has the input copied into oneDNN's blocked order, computes into a copy of the output, gives the first back and
     copies the second into the output (aten/src/ATen/native/mkldnn/Conv.cpp): the larger of the two. Channels-last
     input is computed as it lies; plain input of channels-last weights is copied first. The weights are copied into
     oneDNN's order for the time of the convolution, except those of 1x1 kernels.
     """
+    if by_columns and convolution.element_bytes == 2:
+        return (convolution.columns_bytes,)
     copies = []
     if convolution.channels_last:
         copies += [convolution.input_bytes] if convolution.copies_input else []

@@ -59,7 +59,8 @@ def table(oracle: Oracle, found: list[Measured]) -> None:
         error = prediction.peak_device_bytes / one.peak - 1
         is_modelled = not any("not modelled" in remark for remark in prediction.remarks)
         (errors if is_modelled else unmodelled).append(abs(error))
-        worst = max(one.peaks, key=lambda phase: one.peaks[phase])
+        peaks = max(one.peaks, one.first_peaks, key=lambda found: max(found.values(), default=0))
+        worst = max(peaks, key=lambda phase: peaks[phase])
         print(
             f"{start} {prediction.peak_device_bytes / MIB:.0f}{'' if is_modelled else ' (without it)'} "
             f"| {one.peak / MIB:.0f} | {error:+.1%} | {worst} |"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -9,8 +11,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from doctor.sizes import MIB
 from tuner.dryrun.layouts import lies_last
 from tuner.dryrun.ledger import Ledger
-from tuner.dryrun.rows import CONVOLUTION, RELEASE, Call, Component, Convolution
-from tuner.host_replay import resident_peak
+from tuner.dryrun.rows import CONVOLUTION, RELEASE, Answer, Call, Component, Convolution
+from tuner.host_replay import program_bytes, resident_peak
 
 MAPPED_FROM = 16 * MIB
 PLAIN = Convolution(
@@ -22,6 +24,21 @@ def call(*events: tuple[int, int], convolution: Convolution = PLAIN) -> Call:
     part = Component(name="unet", tensors=(MIB,))
     return Call(
         stage="denoise", component=part, events=events, convolutions=(convolution,), flops=1, moved_bytes=1
+    )
+
+
+def answer(*calls: Call) -> Answer:
+    return Answer(
+        width=512,
+        height=512,
+        batch=1,
+        size_factor=8,
+        native_size=512,
+        steps=10,
+        components=tuple(dict.fromkeys(found.component for found in calls)),
+        calls=calls,
+        order=tuple(range(len(calls))),
+        offload_order=(),
     )
 
 
@@ -48,6 +65,37 @@ def test_mapped_blocks_go_back_and_the_heap_keeps_what_it_held():
 def test_what_a_convolution_copies(changes, copies):
     fields = {name: getattr(PLAIN, name) for name in PLAIN.__slots__} | changes
     assert peak((50 * MIB, 1), (CONVOLUTION, 0), convolution=Convolution(**fields)) == 50 + copies
+
+
+@pytest.mark.parametrize(("element", "kept"), [(2, 50 + 9), (4, 50 + 30)])
+def test_without_16_bit_arithmetic_a_convolution_lays_out_columns(element, kept):
+    fields = {name: getattr(PLAIN, name) for name in PLAIN.__slots__}
+    narrow = Convolution(**fields | {"element_bytes": element, "columns_bytes": 9 * MIB})
+    events = (50 * MIB, 1), (CONVOLUTION, 0)
+    assert resident_peak(call(*events, convolution=narrow), MAPPED_FROM, by_columns=True) // MIB == kept
+
+
+def test_openvinos_programs_stay_with_their_memory_and_their_operations():
+    """Each takes its own live peak and its nodes; whichever runs, the others stay."""
+    work = (50 * MIB, 1), (RELEASE, 1), (30 * MIB, 2), (RELEASE, 2)
+    one = program_bytes(answer(call(*work)), 1)
+    two = program_bytes(answer(call(*work), call(*work)), 1)
+    assert two - one == 50 * MIB + 2 * 112 * 1024
+    # Without bfloat16 arithmetic tensors and weights are twice as wide, nodes are not.
+    assert program_bytes(answer(call(*work)), 2) - one == 50 * MIB + MIB
+    other = Component(name="scheduler", tensors=(MIB,))
+    assert program_bytes(answer(call(*work), replace(call(*work), component=other)), 1) == one
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "columns"),
+    [(3, 1, 1, 9 * 4 * 16 * 16), (3, 2, 1, 9 * 4 * 8 * 8), (1, 1, 0, 0), (1, 2, 0, 4 * 8 * 8)],
+)
+def test_columns_hold_what_each_pixel_of_the_output_sees(kernel, stride, padding, columns):
+    with torch.no_grad(), FakeTensorMode(), Ledger() as ledger:
+        layer = torch.nn.Conv2d(4, 8, kernel, stride=stride, padding=padding)
+        layer(torch.ones(2, 4, 16, 16))
+    assert [found.columns_bytes for found in ledger.convolutions] == [2 * 4 * columns]
 
 
 def attended(pictures: int) -> torch.Tensor:

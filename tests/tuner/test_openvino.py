@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mini_pipeline import write_mini
 
+from doctor.sizes import MIB
 from doctor.trace import Outcome
 from tuner.knobs import knob, late_remarks, refusals, turned
 from tuner.lab import Bench, Lab
@@ -23,7 +27,7 @@ from tuner.target import Target
 from tuner.worker import openvino
 from tuner.worker.assemble import build_pipeline
 from tuner.worker.noise import fill
-from tuner.worker.openvino_cache import ModelCache, digest_of_weights
+from tuner.worker.openvino_cache import ModelCache, digest_of_weights, forgetting
 
 CPU = Target(device="cpu", fast_bf16=True, cores=2, packages=("openvino",))
 
@@ -161,6 +165,34 @@ def test_what_nobody_computes_with_lies_in_the_mapped_file(folder, cache, expect
     for part in openvino.installed(pipe):
         part.failure = "for the test"
     assert np.abs(draw(pipe) - expected).max() <= 2
+
+
+def test_what_torch_keeps_of_a_traced_module_is_let_go(folder):
+    pipe = mini(folder / "traced")
+    openvino.install(pipe, None)
+    draw(pipe)
+    assert not openvino.remarks(pipe)
+    assert not torch.jit._recursive.concrete_type_store.type_store
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read where Linux tells it")
+def test_reading_a_mapped_file_does_not_seem_to_take_its_memory(folder):
+    path = folder / "weights.bin"
+    path.write_bytes(b"1" * 64 * MIB)
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def resident() -> int:
+        # The mappings of a file, each with a line "Rss:  65536 kB" some lines after its own.
+        _, _, told = Path("/proc/self/smaps").read_text().partition(str(path))
+        return int(told.partition("Rss:")[2].split()[0]) * 1024
+
+    assert mapped[::4096]
+    assert resident() >= 60 * MIB
+    with forgetting(path, every=0.01):
+        time.sleep(0.2)
+        assert resident() < MIB
+    assert mapped[:2] == b"11"
 
 
 def test_a_disk_that_takes_nothing_is_no_fault(folder, expected):

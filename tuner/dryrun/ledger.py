@@ -180,7 +180,10 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
         return out
 
     def _convolution(self, args: Any, out: torch.Tensor) -> None:
-        source, weight, stride = args[0], args[1], args[3]
+        source, weight, stride, padding = args[0], args[1], args[3], args[4]
+        kernel = weight.shape[2:].numel()
+        seen = kernel > 1 or set(stride) != {1} or set(padding) != {0}
+        pixels = out.shape[0] * out.shape[2:].numel()
         found = Convolution(
             input_bytes=source.numel() * source.element_size(),
             output_bytes=out.numel() * out.element_size(),
@@ -189,7 +192,8 @@ class Ledger(TorchDispatchMode):  # type: ignore[misc]  # torch's types are not 
             three_by_three=tuple(weight.shape[2:]) == (3, 3) and set(stride) == {1},
             channels_last=lies_last(source) or lies_last(weight),
             copies_input=lies_last(weight) and not lies_last(source),
-            larger_kernel=weight.shape[2:].numel() > 1,
+            larger_kernel=kernel > 1,
+            columns_bytes=pixels * weight.shape[1] * kernel * source.element_size() if seen else 0,
         )
         number = self._convolutions.setdefault(found, len(self._convolutions))
         self.events.append((CONVOLUTION, number))

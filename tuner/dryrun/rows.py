@@ -46,6 +46,9 @@ class Convolution:
     """Whether its input has to be copied into that order first."""
     larger_kernel: bool = False
     """Whether its kernel is larger than 1x1."""
+    columns_bytes: int = 0
+    """Of a copy of the input that holds, for each pixel of the output, all that its kernel sees; 0 where that is the input
+    itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
