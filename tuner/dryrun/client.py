@@ -23,7 +23,7 @@ from tuner.models import resolve
 
 _LIBRARIES = ("sdoctor", "torch", "diffusers", "transformers", "accelerate")
 # Raised whenever the meaning of an answer changes.
-_FORMAT = 5
+_FORMAT = 6
 
 
 class Refused(NotInOrder):
