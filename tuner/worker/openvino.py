@@ -131,19 +131,25 @@ class Compiled:
         }
         with compiling(f"the {self.name}", from_disk=True):
             key = self._key(shapes)
-            found = self.cache.load(key) if self.cache is not None else None
-        with compiling(f"the {self.name}", from_disk=found is not None):
-            if found is None:
-                found = self._converted(leaves, spec, tensors, key)
-            found.share(self.module)
-            give_back_holes()
-            with forgetting(found.weights):
-                compiled = core().compile_model(found.model, "CPU", config)
-                program = Program(compiled.create_infer_request(), found.out_spec, found.out_types)
-            del found
-            gc.collect()
-            give_back_holes()
+            program = self._compiled(self.cache.load(key) if self.cache is not None else None, config)
+            _tidy_up()
+        if program is not None:
+            return program
+        with compiling(f"the {self.name}"):
+            program = self._compiled(self._converted(leaves, spec, tensors, key), config)
+            _tidy_up()
+        assert program is not None
         return program
+
+    def _compiled(self, found: Converted | None, config: dict[str, str]) -> Program | None:
+        """The program of a converted model, whose weights the module then shares; None of none."""
+        if found is None:
+            return None
+        found.share(self.module)
+        give_back_holes()
+        with forgetting(found.weights):
+            compiled = core().compile_model(found.model, "CPU", config)
+            return Program(compiled.create_infer_request(), found.out_spec, found.out_types)
 
     def _key(self, shapes: str) -> str:
         if self.cache is None:
@@ -184,6 +190,12 @@ def convert(
         )
     _forget_traces()
     return Converted(model=_with_float32_around(model), out_spec=flat.out_spec, out_types=flat.out_types)
+
+
+def _tidy_up() -> None:
+    """A converted model goes with its last name; what it leaves goes back to the system."""
+    gc.collect()
+    give_back_holes()
 
 
 def _forget_traces() -> None:

@@ -109,7 +109,7 @@ def _bf16(facts: Facts, rate: ProbeResult) -> Iterator[Finding]:
         yield Finding(
             id="cpu-bf16-slow",
             severity=Severity.WARNING,
-            title=f"bf16 runs at {shown(bf16 / fp32)} of the speed of fp32, although the processor has it in hardware.",
+            title=f"bf16 takes {shown(fp32 / bf16)} times as long as fp32, although the processor has it in hardware.",
             evidence=evidence,
             cause="torch's oneDNN does not use these instructions here: an old torch, a limit by "
             "ONEDNN_MAX_CPU_ISA, or a virtual machine that hides a part of them.",
@@ -121,7 +121,7 @@ def _bf16(facts: Facts, rate: ProbeResult) -> Iterator[Finding]:
         yield Finding(
             id="cpu-no-bf16",
             severity=Severity.NOTE,
-            title=f"bf16 runs at {shown(bf16 / fp32)} of the speed of fp32 on this processor: fp32 is the format "
+            title=f"bf16 takes {shown(fp32 / bf16)} times as long as fp32 on this processor: fp32 is the format "
             "to use.",
             evidence=evidence,
             cause="The processor has no bfloat16 in hardware. Half precision only saves memory there.",
