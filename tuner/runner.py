@@ -91,8 +91,8 @@ class Worker:
 
         ``guard`` gets what ends the worker, and watches the host's memory until ``stop``.
         """
-        handle, name = tempfile.mkstemp(prefix="sdoctor-worker-", suffix=".log")
-        self._log = Path(name)
+        # Without a name: it goes with the last process that holds it, however that ends.
+        self._log = tempfile.TemporaryFile(prefix="sdoctor-worker-")  # noqa: SIM115  (close ends it)
         environment = owned()
         # The worker loads what it is told to; progress bars and notices of the libraries would only fill its log.
         environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -105,7 +105,7 @@ class Worker:
         # Linux ends the worker when the thread that started it ends (tuner.lifeline), so that thread is the
         # one that reads the worker's events for as long as there are any.
         self._reader = threading.Thread(
-            target=self._live, args=(program, handle, environment, started), name="worker-events", daemon=True
+            target=self._live, args=(program, environment, started), name="worker-events", daemon=True
         )
         self._reader.start()
         self._process = started.result()
@@ -129,7 +129,6 @@ class Worker:
     def _live(
         self,
         program: tuple[str, ...],
-        log: int,
         environment: dict[str, str],
         started: Future[subprocess.Popen[bytes]],
     ) -> None:
@@ -139,7 +138,7 @@ class Worker:
                 [sys.executable, "-P", "-m", *program],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=self._log,
                 env=environment,
                 # A neutral folder: no stranger's "tuner" package can be met there.
                 cwd=Path(tempfile.gettempdir()),
@@ -147,8 +146,6 @@ class Worker:
         except OSError as error:
             started.set_exception(error)
             return
-        finally:
-            os.close(log)
         started.set_result(process)
         assert process.stdout is not None
         for line in process.stdout:
@@ -262,12 +259,17 @@ class Worker:
 
     def log_tail(self, limit: int = 4000) -> str:
         """The last ``limit`` bytes of what the worker's libraries printed; "" when the worker has been closed."""
-        try:
-            with self._log.open("rb") as log:
-                log.seek(max(0, self._log.stat().st_size - limit))
-                return log.read().decode(errors="replace")
-        except FileNotFoundError:
+        if self._log.closed:
             return ""
+        size = os.fstat(self._log.fileno()).st_size
+        start = max(0, size - limit)
+        if sys.platform != "win32":
+            # Without moving the position, at which the worker writes too.
+            return os.pread(self._log.fileno(), limit, start).decode(errors="replace")
+        self._log.seek(start)
+        words = self._log.read(limit).decode(errors="replace")
+        self._log.seek(0, os.SEEK_END)
+        return words
 
     def kill(self) -> None:
         """End the process now and wait until it is gone, so that its memory is back."""
@@ -292,7 +294,7 @@ class Worker:
             self._process.stdin.close()
         self._reader.join(_QUIT_SECONDS)
         self._process.stdout.close()
-        self._log.unlink(missing_ok=True)
+        self._log.close()
 
 
 class _Watch:

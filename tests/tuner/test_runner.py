@@ -285,7 +285,7 @@ def test_the_next_trial_waits_until_the_memory_of_the_one_before_is_back(monkeyp
 
 
 @pytest.mark.parametrize("act", ["finish", "deaf"])
-def test_no_orphan_when_the_owner_is_killed(act):
+def test_neither_orphan_nor_file_when_the_owner_is_killed(act, tmp_path):
     script = (
         "import functools,sys,time\n"
         "from tuner.runner import Worker, Limits\n"
@@ -301,7 +301,7 @@ def test_no_orphan_when_the_owner_is_killed(act):
     owner = subprocess.Popen(
         [sys.executable, "-P", "-c", script],
         stdout=subprocess.PIPE,
-        env={**os.environ, "FAKE_WORKER": act},
+        env={**os.environ, "FAKE_WORKER": act, "TMPDIR": str(tmp_path)},
     )
     worker = int(owner.stdout.readline())
     time.sleep(0.5)
@@ -312,6 +312,7 @@ def test_no_orphan_when_the_owner_is_killed(act):
     while not is_gone(worker) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert is_gone(worker)
+    assert not list(tmp_path.iterdir())
     owner.stdout.close()
 
 
