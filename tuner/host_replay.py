@@ -18,6 +18,10 @@ _CONVERTING = 80 * MIB
 """What a process that converts models takes beyond one that finds them on the disk: torch's tracing, and OpenVINO's reading
 of it. Measured: 73 to 93 MiB, builtin:tiny at 128 to 512 pixels and builtin:sd15 (docs/plan.md)."""
 
+_INDUCTOR_OPERATION = {"inductor": 144 * 1024, "inductor-whole": 224 * 1024}
+"""Bytes that torch.compile keeps for each operation of the denoiser, block by block and in one piece: graphs, guards and
+what compiled them. Measured: 0.13 and 0.14 MiB, 0.20 and 0.30 MiB in builtin:tiny and builtin:sd15 (docs/plan.md)."""
+
 
 def resident_peak(call: Call, mapped_from: int, *, by_columns: bool = False) -> int:
     """Most bytes that are resident at a time within a call, beside the weights.
@@ -83,4 +87,12 @@ def program_bytes(answer: Answer, widening: int) -> int:
         + widening * sum(live_peak(call) for call in calls)
         + _PROGRAM_OPERATION * operations
         + _CONVERTING
+    )
+
+
+def inductor_bytes(answer: Answer, compiling: str) -> int:
+    """What torch.compile takes of the host's memory in the process that compiles; 0 where something else computes. Bytes."""
+    each = _INDUCTOR_OPERATION.get(compiling, 0)
+    return each * sum(
+        size > 0 for call in answer.calls if call.stage == "denoise" for size, _number in call.events
     )

@@ -81,7 +81,7 @@ def predict(
         stages=run.stages,
         steps=steps,
         seconds_per_image_estimate=seconds,
-        remarks=(*answer.remarks, *_remarks(settings)),
+        remarks=(*answer.remarks, *_remarks(settings, device)),
     )
 
 
@@ -97,9 +97,9 @@ def _run(
         return False, replay(answer, settings.offload, device.capability)
 
 
-def _remarks(settings: Settings) -> tuple[str, ...]:
+def _remarks(settings: Settings, device: Device) -> tuple[str, ...]:
     remarks = []
-    if settings.compile not in ("none", "openvino"):
+    if settings.compile not in ("none", "openvino") and not device.is_cpu:
         remarks.append(f"compile={settings.compile} is not modelled: the figures are those without it")
     if not is_fused_of_torch(settings.attention) and settings.attention not in ("sliced", "_native_math"):
         remarks.append(f"attention={settings.attention} is taken to need as much memory as sdpa")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tuner.caching_allocator import Block, CachingAllocator, OutOfMemory
 from tuner.device_model import Device
 from tuner.dryrun.rows import CONVOLUTION, ENTER, LEAVE, RELEASE, STAGES, Answer, Call, Component
-from tuner.host_replay import program_bytes, resident_peak
+from tuner.host_replay import inductor_bytes, program_bytes, resident_peak
 from tuner.settings import Settings
 from tuner.worker.allocator import mapped_from
 from tuner.workspaces import convolution_bytes, cublas_bytes
@@ -50,13 +50,18 @@ def replay(answer: Answer, offload: str, capability: tuple[int, int], limit: int
 
 
 def replay_on_cpu(
-    answer: Answer, growth: float = 1.0, widening: int | None = None, *, by_columns: bool = False
+    answer: Answer,
+    growth: float = 1.0,
+    widening: int | None = None,
+    *,
+    by_columns: bool = False,
+    compiler: int = 0,
 ) -> Replay:
     """Weights, tensors as they are resident, and oneDNN's copies of each stage.
 
     ``growth`` is by how much more than these tensors was measured. ``widening`` None: PyTorch computes; else OpenVINO
     does, in numbers that are so many times as wide as the model's. ``by_columns``: how the processor convolves in 16 bits
-    (``tuner.workspaces.convolution_bytes_on_cpu``).
+    (``tuner.workspaces.convolution_bytes_on_cpu``). ``compiler``: bytes that a compiler keeps beside.
     """
     weights = {part.name: part.bytes for part in answer.components}
     threshold = mapped_from(sum(weights.values()))
@@ -65,7 +70,7 @@ def replay_on_cpu(
         held = sum(weights.values()) - weights[call.component.name] + call.component.bytes
         if widening is None:
             tensors = resident_peak(call, threshold, by_columns=by_columns)
-            peak = held + int(growth * tensors) + call.component.dequantised
+            peak = held + compiler + int(growth * tensors) + call.component.dequantised
         else:
             peak = held + int(growth * program_bytes(answer, widening))
         highest[call.stage] = max(highest.get(call.stage, (0, 0)), (peak, held))
@@ -78,7 +83,8 @@ def replay_on(answer: Answer, settings: Settings, device: Device, growth: float 
     if device.capability is not None:
         return replay(answer, settings.offload, device.capability)
     widening = widening_of(settings, device)
-    return replay_on_cpu(answer, growth, widening, by_columns=not device.convolves_bf16)
+    compiler = inductor_bytes(answer, settings.compile)
+    return replay_on_cpu(answer, growth, widening, by_columns=not device.convolves_bf16, compiler=compiler)
 
 
 def widening_of(settings: Settings, device: Device) -> int | None:

@@ -156,6 +156,21 @@ def test_this_machines_measurements_replace_the_constants():
     assert replay_on_cpu(ANSWER).peak_reserved == 1750 * MIB
 
 
+def test_a_compiler_takes_the_hosts_memory_for_each_operation_and_on_a_card_it_is_said_that_it_is_not_known():
+    host = Device(name="cpu", memory_bytes=4 * GIB, usable_bytes=4 * GIB, capability=None)
+    plain = predict(ANSWER, Settings(), host)
+    operations = sum(size > 0 for size, _number in WORK)
+    for compiling, each in (("inductor", 144 * 1024), ("inductor-whole", 224 * 1024)):
+        row = predict(ANSWER, Settings(compile=compiling), host)
+        assert row.peak_device_bytes - plain.peak_device_bytes == operations * each
+        assert [stage.weights_bytes for stage in row.stages] == [
+            stage.weights_bytes for stage in plain.stages
+        ]
+        assert row.remarks == ()
+        (remark,) = predict(ANSWER, Settings(compile=compiling), device_of_memory(8 * GIB)).remarks
+        assert "not modelled" in remark
+
+
 def test_what_is_never_offloaded_stays_on_the_card():
     kept = replace(ANSWER, kept=("t5",))
     # Layers come and go elsewhere, so nothing but T5 and cuBLAS is there while the U-Net computes.
