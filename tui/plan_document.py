@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from tuner.predict import Prediction
 from tuner.settings import Settings
 
 SCHEMA = "sdoctor.plan/1"
+_COLUMNS = 100
+"""Width of notes; the rungs' table is about as wide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +104,8 @@ def as_table(report: PlanReport) -> str:
         lines += [
             f"  {item.rung.name:<16}{_side(item):<14}{item.rung.settings.text()}" for item in report.largest
         ]
-    lines += [f"Note: {note}." for note in (*report.notes, *_remarks(report))]
+    for note in (*report.notes, *_remarks(report)):
+        lines += textwrap.wrap(f"Note: {note}.", width=_COLUMNS, subsequent_indent="  ")
     return "\n".join(lines)
 
 

@@ -58,6 +58,8 @@ def test_the_first_thing_to_change_is_named_and_the_exit_code_is_1(home):
     assert found["first_change"] == {"vae_tiling": "on"}
     done = sdoctor(*TINY, *arguments, home=home)
     assert "First thing to change: vae_tiling=on." in done.stdout
+    assert "Note: " in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
     assert sentence_of(done).endswith("it would with vae_tiling=on.")
 
 
