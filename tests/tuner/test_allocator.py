@@ -81,3 +81,26 @@ def test_a_small_model_leaves_no_holes_and_a_large_one_until_the_phase_ends():
 def test_the_users_own_bound_holds():
     held, _ = held_after_free(2000 * MIB, MALLOC_MMAP_THRESHOLD_=str(MIB), PATH="/usr/bin")
     assert held <= 10
+
+
+WITHIN = PROGRAM.replace(
+    "before = resident()\n", "within = every_block_mapped()\nwithin.__enter__()\nbefore = resident()\n", 1
+).replace("import give_back_holes", "import every_block_mapped, give_back_holes")
+
+
+@pytest.mark.skipif(not GLIBC, reason="glibc's heap")
+def test_within_a_trace_tensors_leave_no_holes_and_then_the_bound_is_as_before():
+    after = WITHIN + (
+        "within.__exit__(None, None, None)\n"
+        "before = resident()\n"
+        "more = [filled(size) for _ in range(count)]\n"
+        "for block in more[:-1]:\n"
+        "    libc.free(block)\n"
+        "print((resident() - before) // 2**20)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", after, str(1 << 30)], capture_output=True, text=True, check=True
+    )
+    first, second = done.stdout.splitlines()
+    assert int(first.split()[0]) <= 8
+    assert int(second) >= 60

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 
 # mallopt(3): parameter numbers, the threshold's initial value, and the value that it grows to by itself.
@@ -20,6 +21,15 @@ _INITIAL = 128 * 1024
 _MAPPED_FROM = 16 * 1024 * 1024
 _MAPPED_FROM_OF_SMALL = 1024 * 1024
 _SMALL_WEIGHTS = 256 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Chosen:
+    threshold: int | None = None
+    """Bytes from which on blocks are mapped now; None where glibc decides."""
+
+
+_chosen = _Chosen()
 
 
 @contextmanager
@@ -42,6 +52,24 @@ def weights_in_their_own_mappings() -> Iterator[None]:
         map_blocks_from(_wanted_threshold(None))
 
 
+@contextmanager
+def every_block_mapped() -> Iterator[None]:
+    """Within: blocks from 128 KiB on are mapped by themselves, then from where they were before.
+
+    Tracing a model puts small nodes that stay between tensors that go: in the heap SD 1.5's U-Net at 512x512 left 2.2 GiB
+    of holes. Nothing is done where nobody chose a threshold, as in a plain program: its own way of growing would end.
+    """
+    mallopt, before = _mallopt(), _chosen.threshold
+    if mallopt is None or before is None:
+        yield
+        return
+    mallopt(_M_MMAP_THRESHOLD, _INITIAL)
+    try:
+        yield
+    finally:
+        map_blocks_from(before)
+
+
 def map_blocks_for(weights_bytes: int) -> None:
     """Choose from which size on blocks are mapped, now that it is known how large the model is."""
     map_blocks_from(_wanted_threshold(weights_bytes))
@@ -51,6 +79,7 @@ def map_blocks_from(threshold: int) -> None:
     """Bytes. Nothing is done where the C library cannot."""
     mallopt = _mallopt()
     if mallopt is not None:
+        _chosen.threshold = threshold
         mallopt(_M_MMAP_THRESHOLD, threshold)
         mallopt(_M_TRIM_THRESHOLD, 2 * threshold)
 

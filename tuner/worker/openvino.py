@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 
 from tuner.failures import is_out_of_memory_text
 from tuner.knobs.knob import denoiser_of
-from tuner.worker.allocator import give_back_holes
+from tuner.worker.allocator import every_block_mapped, give_back_holes
 from tuner.worker.compiling import compiling
 from tuner.worker.openvino_cache import (
     Converted,
@@ -181,7 +181,7 @@ def convert(
     library = openvino()
     flat = _Flat(module, forward, leaves, spec)
     # Tracing needs ordinary tensors, and the pipeline runs under inference mode.
-    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+    with torch.inference_mode(False), torch.no_grad(), every_block_mapped(), warnings.catch_warnings():
         # Each branch that the shapes decide is a warning; the program is for these shapes only.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         examples = tuple(tensor.clone() for tensor in tensors)
