@@ -211,21 +211,21 @@ class _Wanted:
     """What is sought, as the options name it."""
 
     objective: Objective
+    size: tuple[int, int] | None
+    """Pixels; None for the model's own."""
     shapes: tuple[tuple[int, int], ...]
 
 
 def _wanted(asked: Asked) -> _Wanted:
-    """Read the options. Raises UsageError."""
+    """Read the options, before any model is loaded. Raises UsageError."""
     try:
         objective = Objective(asked.goal.strip().lower())
     except ValueError:
         known = ", ".join(objective.value for objective in Objective)
         raise UsageError(f"There is no goal '{asked.goal}'; the goals are {known}.") from None
-    if asked.size:
-        # What no pipeline could make is said before one is loaded.
-        parse_size(asked.size)
+    size = parse_size(asked.size) if asked.size else None
     named = [parse_shape(text) for text in (*asked.aspects, *(SHAPES if asked.all_aspects else ()))]
-    return _Wanted(objective, tuple(dict.fromkeys(named)) or ((1, 1),))
+    return _Wanted(objective, size, tuple(dict.fromkeys(named)) or ((1, 1),))
 
 
 def _low_memory_note(situation: Situation) -> str:
@@ -267,7 +267,7 @@ def _first_load(lab: Lab, situation: Situation, *, low_memory: bool) -> Loaded:
 
 def _goal(asked: Asked, wanted: _Wanted, situation: Situation, loaded: Loaded) -> Goal:
     """The bounds of the study. Raises UsageError for sizes that the pipeline cannot make."""
-    width, height = parse_size(asked.size) if asked.size else (loaded.native_size, loaded.native_size)
+    width, height = wanted.size or (loaded.native_size, loaded.native_size)
     factor = loaded.size_factor
     for name, value in (("--size", width), ("--size", height), ("--step", asked.step)):
         if value % factor:

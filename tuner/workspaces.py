@@ -60,7 +60,7 @@ def convolution_bytes_on_cpu(convolution: Convolution, *, by_columns: bool = Fal
 
     ``by_columns``: the processor has no arithmetic with which oneDNN would convolve in 16 bits. torch then multiplies
     matrices, for which all that a kernel sees is laid out once (aten/src/ATen/native/ConvolutionMM2d.cpp,
-    compute_columns2d): 72 MiB for 64 channels of 256x256, as measured by `python -P tests/benchmarks/convolution_copies.py`.
+    compute_columns2d): 18 MiB for 64 channels of 128x128, as measured by `python -P tests/benchmarks/convolution_copies.py`.
 
     torch has the input copied into oneDNN's blocked order, computes into a copy of the output, gives the first back and
     copies the second into the output (aten/src/ATen/native/mkldnn/Conv.cpp): the larger of the two. Channels-last

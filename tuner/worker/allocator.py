@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 
@@ -32,8 +32,7 @@ class _Chosen:
 _chosen = _Chosen()
 
 
-@contextmanager
-def weights_in_their_own_mappings() -> Iterator[None]:
+def weights_in_their_own_mappings() -> AbstractContextManager[None]:
     """Inside, every large block is mapped by itself; afterwards they come from the heap as usual.
 
     Left alone, glibc moves its threshold up to 32 MiB with the first large block that is freed. Weights then
@@ -41,33 +40,29 @@ def weights_in_their_own_mappings() -> Iterator[None]:
     budget without being of use. Who has set MALLOC_MMAP_THRESHOLD_ (mallopt(3)) gets that value afterwards: at
     1 MiB no holes are left at all, for more time in page faults (docs/performance.md).
     """
-    mallopt = _mallopt()
-    if mallopt is None:
-        yield
-        return
-    mallopt(_M_MMAP_THRESHOLD, _INITIAL)
-    try:
-        yield
-    finally:
-        map_blocks_from(_wanted_threshold(None))
+    return _every_block_mapped(_wanted_threshold(None))
 
 
-@contextmanager
-def every_block_mapped() -> Iterator[None]:
+def every_block_mapped() -> AbstractContextManager[None]:
     """Within: blocks from 128 KiB on are mapped by themselves, then from where they were before.
 
     Tracing a model puts small nodes that stay between tensors that go: in the heap SD 1.5's U-Net at 512x512 left 2.2 GiB
     of holes. Nothing is done where nobody chose a threshold, as in a plain program: its own way of growing would end.
     """
-    mallopt, before = _mallopt(), _chosen.threshold
-    if mallopt is None or before is None:
+    return _every_block_mapped(_chosen.threshold)
+
+
+@contextmanager
+def _every_block_mapped(afterwards: int | None) -> Iterator[None]:
+    mallopt = _mallopt()
+    if mallopt is None or afterwards is None:
         yield
         return
     mallopt(_M_MMAP_THRESHOLD, _INITIAL)
     try:
         yield
     finally:
-        map_blocks_from(before)
+        map_blocks_from(afterwards)
 
 
 def map_blocks_for(weights_bytes: int) -> None:
