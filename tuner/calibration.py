@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tuner.dryrun.rows import Answer, Ask
+from tuner.knobs.fewer_steps import steps_left
 from tuner.probe import Trial
 from tuner.replay import Replay
 from tuner.settings import Settings
@@ -68,9 +69,8 @@ def calibrate(
         if host_bytes is not None and live >= host_bytes:
             growths.append(((trial.peak_bytes or 0) - worst.weights_bytes - host_bytes) / live)
         if trial.seconds_per_image:
-            operations = sum(
-                stage.flops * (trial.steps if stage.name == "denoise" else 1) for stage in stages
-            )
+            steps = steps_left(trial.steps, trial.settings.fewer_steps)
+            operations = sum(stage.flops * (steps if stage.name == "denoise" else 1) for stage in stages)
             rates.setdefault(_kind(trial.settings), operations / (trial.seconds_per_image * trial.batch))
     if not excess:
         return Calibration()
@@ -91,9 +91,13 @@ def _telling(trials: Iterable[Trial]) -> list[Trial]:
     """The largest finished run of each kind, then the next largest: what is asked is seldom smaller.
 
     In a small picture Python and a constant outweigh what grows with it: builtin:tiny's runs at 128x128 foretold six
-    times the time of one at 256x256, and two thirds of its memory.
+    times the time of one at 256x256, and two thirds of its memory. A run with a cache of steps did less than is counted.
     """
-    finished = [trial for trial in trials if trial.finished and trial.peak_bytes is not None]
+    finished = [
+        trial
+        for trial in trials
+        if trial.finished and trial.peak_bytes is not None and trial.settings.step_cache == "none"
+    ]
     finished.sort(key=lambda trial: trial.width * trial.height * trial.batch, reverse=True)
     first: dict[Kind, Trial] = {}
     for trial in finished:

@@ -13,7 +13,7 @@ from tuner.events import Apply, Command, Event, Failed, Generate, Load, Loaded
 from tuner.gate import Gate
 from tuner.knobs import needs_fresh_worker
 from tuner.memory_back import FreeBytes, free_bytes_of, wait_until_back
-from tuner.probe import MOST_RUNS, Probe, TraceFold, Trial, trial_of
+from tuner.probe import MOST_RUNS, Probe, Purpose, TraceFold, Trial, trial_of
 from tuner.runner import Limits, Worker
 from tuner.settings import Request, Settings
 
@@ -24,6 +24,8 @@ _TIGHT = 0.6
 """Share of its budget from which a process that compiled is left for a fresh one, which reads the program from the disk.
 With 0.85 of its budget in use builtin:tiny's steps took 53 ms instead of 15 in OpenVINO ever after, with 0.45 they did not
 (docs/performance.md, "Tuning cost")."""
+_TO_COMPARE = (Purpose.BASELINE, Purpose.FASTEST)
+"""Trials that differ in their settings only, at one size."""
 _PROMPT = "a red circle on a blue background"
 
 
@@ -66,6 +68,7 @@ class Lab:
         self._worker: Worker | None = None
         self._loaded: Loaded | None = None
         self._settings = Settings()
+        self._compared: list[Trial] = []
         self.versions: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -152,6 +155,17 @@ class Lab:
         if isinstance(loaded, Failed):
             fold.add(loaded)
             return trial_of(probe, [fold], (), time.monotonic() - started)
+        same = self._of_the_same_pipeline(probe, loaded)
+        if same is not None:
+            remark = f"not run: the pipeline is the one of {same.settings.text()}, whose figures these are"
+            return replace(
+                same,
+                settings=probe.settings,
+                predicted=probe.predicted,
+                remarks=(*loaded.remarks, remark),
+                seconds=time.monotonic() - started,
+                compile_seconds=None,
+            )
         compiled, compiler_peak = 0.0, None
         if probe.warm_up:
             fold = self._warm_up(probe, loaded)
@@ -175,9 +189,27 @@ class Lab:
         compiled += sum(run.compile_seconds for run in runs)
         cost = time.monotonic() - started
         trial = trial_of(probe, runs, loaded.remarks, cost, compiled=compiled, compiler_peak=compiler_peak)
-        if self._gate is None or not samples:
-            return trial
-        return self._gate.judge(trial, runs[0].not_finite)
+        if self._gate is not None and samples:
+            trial = self._gate.judge(trial, runs[0].not_finite)
+        if trial.finished and probe.purpose in _TO_COMPARE:
+            self._compared.append(trial)
+        return trial
+
+    def _of_the_same_pipeline(self, probe: Probe, loaded: Loaded) -> Trial | None:
+        """A trial that ran what this probe would run again under another name: a knob that changes nothing on this model."""
+        if probe.purpose is not Purpose.FASTEST or not loaded.setup:
+            return None
+        return next(
+            (
+                replace(trial, purpose=probe.purpose)
+                for trial in self._compared
+                if trial.setup == loaded.setup
+                and trial.settings != probe.settings
+                and (trial.width, trial.height, trial.batch) == (probe.width, probe.height, probe.batch)
+                and trial.steps == probe.steps
+            ),
+            None,
+        )
 
     def _warm_up(self, probe: Probe, loaded: Loaded) -> TraceFold:
         beaten = probe.beaten_seconds

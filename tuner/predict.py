@@ -10,6 +10,7 @@ from tuner.calibration import Calibration
 from tuner.device_model import HOST_BYTES, Device
 from tuner.dryrun.rows import Answer
 from tuner.knobs.attention import is_fused_of_torch
+from tuner.knobs.fewer_steps import steps_left
 from tuner.replay import Replay, StagePeak, replay, replay_on
 from tuner.roofline import seconds_per_image
 from tuner.settings import Settings
@@ -30,7 +31,7 @@ class Prediction:
     """What the driver would show for the program: reserved memory and the CUDA context; on a CPU, resident memory."""
     stages: tuple[StagePeak, ...]
     steps: int
-    """Denoising steps of the estimate."""
+    """Denoising steps of the estimate, as many as the settings leave of those that are asked for."""
     seconds_per_image_estimate: float | None
     """None where the device's arithmetic is not known."""
     remarks: tuple[str, ...] = ()
@@ -59,7 +60,7 @@ def predict(
     calibration = calibration or Calibration(overhead_bytes=HOST_BYTES if device.is_cpu else 0)
     fits, run = _run(answer, settings, device, budget - calibration.overhead_bytes, calibration.growth)
     overhead = calibration.overhead_bytes + device.context_bytes
-    steps = steps or answer.steps
+    steps = steps_left(steps or answer.steps, settings.fewer_steps)
     seconds = None
     if device.card is not None:
         seconds = seconds_per_image(
@@ -101,6 +102,10 @@ def _remarks(settings: Settings, device: Device) -> tuple[str, ...]:
     remarks = []
     if settings.compile not in ("none", "openvino") and not device.is_cpu:
         remarks.append(f"compile={settings.compile} is not modelled: the figures are those without it")
+    if settings.step_cache != "none":
+        remarks.append(
+            f"the time estimate does not know what step_cache={settings.step_cache} saves: it counts whole steps"
+        )
     if not is_fused_of_torch(settings.attention) and settings.attention not in ("sliced", "_native_math"):
         remarks.append(f"attention={settings.attention} is taken to need as much memory as sdpa")
     return tuple(remarks)

@@ -8,7 +8,8 @@ Contenders, each in a process of its own, by turns, after a run that is thrown a
 - tuned: sdoctor's worker with ``--settings`` (else those of the saved profile, else what compile=openvino needs);
 - direct: OpenVINO by hand, static shapes, bf16 (``speed_direct.py``);
 - cpp: stable-diffusion.cpp, with ``--cpp FOLDER`` that holds ``stable_diffusion_cpp`` (``speed_cpp.py``);
-- bound: the operations of a denoising step, counted by the dry run, over the best rate of a matrix product.
+- bound: the operations of a stage, counted by the dry run, over the rate of a matrix product that the fastest library
+  reached in the same round, since a machine's speed varies.
 
 All make the same number of evaluations of the denoiser, with guidance. ``--one-at-a-time`` ends each process before
 the next begins, for models of which two do not fit. Prints Markdown; ``--json FILE`` keeps every run.
@@ -41,6 +42,8 @@ from tuner.store import newest_of
 from tuner.target import choose_target
 
 _PATIENT = Limits(stall=600.0)
+_OPERATIONS = {"step": "denoise", "VAE decode": "decode", "text": "encode"}
+"""Whose operations the dry run counts under which name."""
 _STAGES: dict[str, Callable[[Run], float | None]] = {
     "picture": lambda run: run.total,
     "step": lambda run: run.step,
@@ -129,8 +132,8 @@ def ratio(over: list[Run], under: list[Run], stage: Callable[[Run], float | None
     return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
 
 
-def report(taken: dict[str, list[Run]], bounds: dict[str, float]) -> None:
-    """Print the table of seconds and the table of ratios."""
+def report(taken: dict[str, list[Run]], rates: list[dict[str, float]], flops: dict[str, int]) -> None:
+    """Print the table of seconds and the tables of ratios."""
     print("\n| seconds, median | " + " | ".join(_STAGES) + " |\n|---|" + "---|" * len(_STAGES))
     for name, runs in taken.items():
         cells = []
@@ -143,11 +146,28 @@ def report(taken: dict[str, list[Run]], bounds: dict[str, float]) -> None:
         if over in taken and under in taken:
             cells = [ratio(taken[over], taken[under], stage) for stage in _STAGES.values()]
             print(f"| {over} / {under} | " + " | ".join(cells) + " |")
-    steps = [value for run in taken.get("tuned", []) if (value := run.step) is not None]
-    if steps and bounds:
-        print("\n| matrix product in | bound of a step, s | bound / tuned step |\n|---|---|---|")
-        for name, seconds in bounds.items():
-            print(f"| {name} | {seconds:.3f} | {seconds / statistics.median(steps):.2f} |")
+    if "tuned" in taken and rates:
+        print(
+            "\n| bound / tuned, of the same round (smallest to largest) | " + " | ".join(_OPERATIONS) + " |"
+        )
+        print("|---|" + "---|" * len(_OPERATIONS))
+        cells = [
+            of_the_bound(taken["tuned"], rates, flops[stage], _STAGES[name])
+            for name, stage in _OPERATIONS.items()
+        ]
+        print("| the fastest product | " + " | ".join(cells) + " |")
+
+
+def of_the_bound(
+    runs: list[Run], rates: list[dict[str, float]], flops: int, stage: Callable[[Run], float | None]
+) -> str:
+    """Which share of the rate of a matrix product a stage reaches: median, smallest and largest."""
+    found = [
+        flops / (max(rate.values()) * 1e9) / seconds
+        for run, rate in zip(runs, rates, strict=False)
+        if (seconds := stage(run)) is not None
+    ]
+    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})" if found else "-"
 
 
 def machine() -> str:
@@ -180,14 +200,14 @@ def main() -> None:
         contenders = make_contenders(options, settings, Path(folder))
         taken, rates = by_turns(contenders, options)
     flops = flops_of(options.model, options.size)
-    bounds = {name: flops["denoise"] / rate / 1e9 for name, rate in rates.items()}
     rounds = max(len(runs) for runs in taken.values())
     size = f"{options.size}x{options.size}"
     print(f"\n{options.model}, {size}, {options.steps} steps, {rounds} rounds; {machine()}")
     print(f"tuned: {settings.text()}")
     print("Operations: " + ", ".join(f"{stage} {count / 1e9:.1f} GFLOP" for stage, count in flops.items()))
-    print("Matrix product: " + ", ".join(f"{name} {rate:.0f} GFLOP/s" for name, rate in rates.items()))
-    report(taken, bounds)
+    medians = {name: statistics.median(rate[name] for rate in rates) for name in rates[0]}
+    print("Matrix product: " + ", ".join(f"{name} {rate:.0f} GFLOP/s" for name, rate in medians.items()))
+    report(taken, rates, flops)
     if options.json:
         runs = {name: [asdict(run) for run in found] for name, found in taken.items()}
         told = {"model": options.model, "size": options.size, "runs": runs, "rates": rates, "flops": flops}
@@ -220,12 +240,12 @@ def make_contenders(
 
 def by_turns(
     contenders: dict[str, Contender | Tuned], options: argparse.Namespace
-) -> tuple[dict[str, list[Run]], dict[str, float]]:
-    """The runs of every contender, and the best rate of a matrix product between them, GFLOP/s."""
+) -> tuple[dict[str, list[Run]], list[dict[str, float]]]:
+    """The runs of every contender, and the rates of a matrix product that each round ended with, GFLOP/s."""
     from benchmarks.speed_rate import rates
 
     taken: dict[str, list[Run]] = {name: [] for name in contenders}
-    best: dict[str, float] = {}
+    reached: list[dict[str, float]] = []
     began = time.monotonic()
     try:
         for number in range(options.rounds):
@@ -235,7 +255,7 @@ def by_turns(
                 print(f"round {number + 1}: {name} {described(taken[name][-1])}", flush=True)
                 if options.one_at_a_time:
                     contender.close()
-            best = {name: max(rate, best.get(name, 0.0)) for name, rate in rates().items()}
+            reached.append(rates())
             now = time.monotonic()
             # The first round also starts the processes and warms them: that is half of it or more.
             if now - began + (now - round_began) * (0.5 if number == 0 else 1.0) > options.minutes * 60:
@@ -243,7 +263,7 @@ def by_turns(
     finally:
         for contender in contenders.values():
             contender.close()
-    return taken, best
+    return taken, reached
 
 
 if __name__ == "__main__":

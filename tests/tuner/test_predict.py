@@ -154,6 +154,11 @@ def test_this_machines_measurements_replace_the_constants():
         is None
     )
     assert replay_on_cpu(ANSWER).peak_reserved == 1750 * MIB
+    half = predict(ANSWER, Settings(fewer_steps="half"), device, calibration=learned, steps=10)
+    assert (half.steps, half.seconds_per_image_estimate) == (5, (10 * 4 + 10 * 5 + 10) / 2.0)
+    cached = predict(ANSWER, Settings(step_cache="deep-3"), device, calibration=learned)
+    assert cached.seconds_per_image_estimate == row.seconds_per_image_estimate
+    assert "does not know what step_cache=deep-3 saves" in "; ".join(cached.remarks)
 
 
 def test_a_compiler_takes_the_hosts_memory_for_each_operation_and_on_a_card_it_is_said_that_it_is_not_known():

@@ -201,7 +201,7 @@ def test_what_takes_minutes_or_changes_the_picture_is_tried_only_when_asked_for(
     assert any(settings.compile == "inductor" for settings in tried(slow=True))
     assert all(settings.step_cache == "none" for settings in tried())
     assert {settings.step_cache for settings in tried(lossy=True)} == {
-        "none", "first-block", "taylorseer", "pyramid"
+        "none", "deep-3", "deep-2", "first-block", "taylorseer", "pyramid"
     }  # fmt: skip
     assert all(settings.fewer_steps == "off" for settings in tried())
     assert {settings.fewer_steps for settings in tried(lossy=True)} == {"off", "three-quarters", "half"}

@@ -9,7 +9,7 @@ from PIL import Image
 
 from doctor.sizes import MIB
 from doctor.trace import Outcome, Phase
-from tuner.events import Generate, Load, Loaded
+from tuner.events import Generate, Load, Loaded, Stepped
 from tuner.generation import Generation, Wish
 from tuner.lab import Bench, Lab
 from tuner.probe import Probe, Purpose, TraceFold
@@ -62,6 +62,26 @@ def test_settings_change_what_really_runs(lab):
         for name, trial in (("tiled", tiled), ("plain", plain))
     }
     assert decode["tiled"] < 0.8 * decode["plain"]
+
+
+def test_what_changes_nothing_is_not_run_a_second_time():
+    steps = []
+    with Lab(
+        Bench(model="builtin:tiny", device="cpu", budget=None),
+        on_event=lambda event: steps.append(event) if isinstance(event, Stepped) else None,
+    ) as here:
+        plain = here.run(probe(64))
+        assert len(steps) == 3
+        cached = here.run(probe(64, Settings(step_cache="first-block")))
+        assert len(steps) == 3
+        # At another size nothing is known of it.
+        assert here.run(probe(96, Settings(step_cache="first-block"))).finished
+        assert len(steps) == 6
+    assert cached.settings.step_cache == "first-block"
+    assert cached.seconds_per_image == plain.seconds_per_image
+    nothing, not_run = cached.remarks
+    assert nothing.startswith("step_cache=first-block changes nothing")
+    assert not_run == "not run: the pipeline is the one of fp32, whose figures these are"
 
 
 def test_the_setup_is_read_back_from_the_pipeline():

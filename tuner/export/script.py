@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterator
 
 from tuner.knobs import KNOBS
-from tuner.knobs.fewer_steps import share_of_steps
+from tuner.knobs.fewer_steps import steps_left
 from tuner.models import ModelKind, ModelRef, Recommended, has_weights
 from tuner.settings import Settings
 
@@ -51,8 +51,7 @@ def script(
     ]
     for knob in KNOBS:
         lines += knob.script(getattr(settings, knob.name))
-    share = share_of_steps(settings.fewer_steps)
-    steps = max(1, round((recommended.steps or _USUAL_STEPS) * share))
+    steps = steps_left(recommended.steps or _USUAL_STEPS, settings.fewer_steps)
     lines += ["", *_drawing(size, steps, recommended, pipeline or "")]
     return "\n".join(lines) + "\n"
 

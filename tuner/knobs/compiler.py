@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from tuner.knobs.exports import ITS_OWN_WAY, PROGRAMS, Table, by_hand, flags, lines_by, told_by
@@ -74,9 +75,6 @@ def _apply(pipe: Any, value: Value, _device: str) -> str | None:
 
 
 def _late(pipe: Any) -> tuple[str, ...]:
-    import sys
-
-    # Loaded only where it was asked for.
     openvino = sys.modules.get("tuner.worker.openvino")
     return openvino.remarks(pipe) if openvino is not None else ()
 
@@ -86,7 +84,9 @@ def _candidates(target: Target, _batch: int) -> tuple[Value, ...]:
 
 
 def _read(pipe: Any) -> str:
-    if any(type(getattr(part, "forward", None)).__name__ == "Compiled" for part in (denoiser_of(pipe),)):
+    # Loaded only where it was asked for.
+    openvino = sys.modules.get("tuner.worker.openvino")
+    if openvino is not None and openvino.computes_the_denoiser(pipe):
         return "openvino"
     denoiser = denoiser_of(pipe)
     if getattr(denoiser, "_compiled_call_impl", None) is not None:

@@ -23,7 +23,12 @@ def share_of_steps(value: Value) -> float:
 
 def steps_for(pipe: Any, steps: int) -> int:
     """How many steps a call of this pipeline makes where ``steps`` were asked for; at least one."""
-    return max(1, round(steps * share_of_steps(_read(pipe))))
+    return steps_left(steps, _read(pipe))
+
+
+def steps_left(steps: int, value: Value) -> int:
+    """How many of ``steps`` are made; at least one."""
+    return max(1, round(steps * share_of_steps(value)))
 
 
 def default_steps_of(pipe: Any) -> int | None:

@@ -20,6 +20,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from tuner.failures import is_out_of_memory_text
+from tuner.knobs.deep_cache import parts_of
 from tuner.knobs.knob import denoiser_of
 from tuner.worker.allocator import every_block_mapped, give_back_holes
 from tuner.worker.compiling import compiling
@@ -261,6 +262,13 @@ def installed(pipe: Any) -> list[Compiled]:
     return [module.forward for _name, module in _modules(pipe) if isinstance(module.forward, Compiled)]
 
 
+def computes_the_denoiser(pipe: Any) -> bool:
+    """Whether it was asked to, however that went."""
+    return any(
+        isinstance(part.forward, Compiled) for _name, part in parts_of(denoiser_of(pipe)) if part is not None
+    )
+
+
 def remarks(pipe: Any) -> tuple[str, ...]:
     """What turned out while the pipeline ran: which modules PyTorch computes after all, and why."""
     return tuple(
@@ -273,7 +281,7 @@ def remarks(pipe: Any) -> tuple[str, ...]:
 def _modules(pipe: Any) -> list[tuple[str, torch.nn.Module]]:
     vae = getattr(pipe, "vae", None)
     parts = [
-        ("denoiser", denoiser_of(pipe)),
+        *parts_of(denoiser_of(pipe)),
         ("VAE decoder", getattr(vae, "decoder", None)),
         *((name.replace("_", " "), getattr(pipe, name, None)) for name in ("text_encoder", "text_encoder_2")),
     ]
