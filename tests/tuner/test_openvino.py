@@ -24,7 +24,7 @@ from tuner.models import resolve
 from tuner.probe import Probe, Purpose
 from tuner.settings import Settings
 from tuner.target import Target
-from tuner.worker import openvino
+from tuner.worker import openvino, openvino_cache
 from tuner.worker.assemble import build_pipeline
 from tuner.worker.noise import fill
 from tuner.worker.openvino_cache import ModelCache, digest_of_weights, forgetting
@@ -222,6 +222,23 @@ def test_the_folder_is_bounded_and_the_oldest_go_first(folder, cache):
         os.utime(path, (1000 - age, 1000 - age))
     small._make_room(500)
     assert [path.name for path in small.folder.iterdir()] == ["new.bin"]
+
+
+@pytest.mark.parametrize(
+    ("share", "most", "words"),
+    [(1e-12, 2**35, "more than 0% of what is free on the disk"), (1.0, 1000, "may hold (0 MiB)")],
+)
+def test_a_model_that_the_disk_has_no_room_for_is_converted_anew_and_that_is_said(
+    folder, expected, tmp_path, monkeypatch, share, most, words
+):
+    monkeypatch.setattr(openvino_cache, "MOST_OF_THE_DISK", share)
+    pipe = mini(folder / f"roomless-{most}")
+    openvino.install(pipe, ModelCache(tmp_path, most_bytes=most))
+    assert np.abs(draw(pipe) - expected).max() <= 2
+    denoiser, *_ = late_remarks(pipe)
+    assert denoiser.startswith("compile=openvino: the denoiser is converted anew in every process")
+    assert words in denoiser
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_weights_make_another_program(folder):

@@ -85,6 +85,8 @@ class Compiled:
     programs: dict[Any, Program] = field(default_factory=dict)
     failure: str | None = None
     """Why PyTorch computes this module after all."""
+    unkept: str | None = None
+    """Why its converted model is not on the disk, where there is a cache."""
     digest: str | None = None
     """Of the weights, once it is known: they stay as they are."""
     seen: set[Any] = field(default_factory=set)
@@ -162,7 +164,10 @@ class Compiled:
     def _converted(self, leaves: list[Any], spec: Any, tensors: list[torch.Tensor], key: str) -> Converted:
         """The module converted, as it then lies on the disk where there is a cache."""
         fresh = convert(self.module, self.original, leaves, spec, tensors)
-        if self.cache is None or not self.cache.save(key, fresh, self.module):
+        if self.cache is None:
+            return fresh
+        self.unkept = self.cache.why_not(self.module)
+        if not self.cache.save(key, fresh, self.module):
             return fresh
         kept = self.cache.load(key)
         return fresh if kept is None else kept
@@ -271,11 +276,18 @@ def computes_the_denoiser(pipe: Any) -> bool:
 
 def remarks(pipe: Any) -> tuple[str, ...]:
     """What turned out while the pipeline ran: which modules PyTorch computes after all, and why."""
-    return tuple(
+    failed = [
         f"compile=openvino changes nothing for the {found.name}, which PyTorch computes: {found.failure}"
         for found in installed(pipe)
         if found.failure is not None
-    )
+    ]
+    twice = [
+        f"compile=openvino: the {found.name} is converted anew in every process and its weights are in memory twice, since "
+        f"its program is not kept on the disk: {found.unkept}"
+        for found in installed(pipe)
+        if found.failure is None and found.unkept is not None
+    ]
+    return (*failed, *twice)
 
 
 def _modules(pipe: Any) -> list[tuple[str, torch.nn.Module]]:

@@ -28,6 +28,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from doctor.paths import cache_dir
+from doctor.sizes import gib
 from tuner.worker.openvino_library import core, openvino
 
 MOST_BYTES = 32 * 2**30
@@ -132,10 +133,9 @@ class ModelCache:
         weights = fresh.with_suffix(".bin")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            size = sum(tensor.nbytes for tensor in module.state_dict().values())
-            if size > min(self.most_bytes, shutil.disk_usage(self.folder).free * MOST_OF_THE_DISK):
+            if self.why_not(module) is not None:
                 return False
-            self._make_room(size)
+            self._make_room(_bytes_of(module))
             openvino().save_model(converted.model, fresh, compress_to_fp16=False)
             told = {
                 "out_spec": spec,
@@ -154,6 +154,19 @@ class ModelCache:
                 fresh.unlink(missing_ok=True)
                 weights.unlink(missing_ok=True)
         return True
+
+    def why_not(self, module: torch.nn.Module) -> str | None:
+        """Why a model of that size is not kept, as the rest of a sentence; None if there is room for it."""
+        size = _bytes_of(module)
+        if size > self.most_bytes:
+            return (
+                f"{gib(size)} are more than the folder of converted models may hold ({gib(self.most_bytes)})"
+            )
+        free = _free_bytes(self.folder)
+        if free is not None and size > free * MOST_OF_THE_DISK:
+            share = f"{MOST_OF_THE_DISK:.0%}"
+            return f"{gib(size)} are more than {share} of what is free on the disk ({gib(free)} in {self.folder})"
+        return None
 
     def _make_room(self, size: int) -> None:
         held = sorted(self.folder.glob("*.bin"), key=lambda path: path.stat().st_mtime)
@@ -176,6 +189,18 @@ class ModelCache:
 def default_cache() -> ModelCache:
     """The user's own folder of converted models."""
     return ModelCache(cache_dir() / "openvino")
+
+
+def _bytes_of(module: torch.nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in module.state_dict().values())
+
+
+def _free_bytes(folder: Path) -> int | None:
+    """Of the disk that a folder is on, or would be; None if that cannot be told."""
+    for place in (folder, *folder.parents):
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(place).free
+    return None
 
 
 def digest_of_weights(module: torch.nn.Module) -> str:
