@@ -132,8 +132,10 @@ def ratio(over: list[Run], under: list[Run], stage: Callable[[Run], float | None
     return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
 
 
-def report(taken: dict[str, list[Run]], rates: list[dict[str, float]], flops: dict[str, int]) -> None:
-    """Print the table of seconds and the tables of ratios."""
+def report(
+    taken: dict[str, list[Run]], rates: list[dict[str, float]], flops: dict[str, int], *, all_whole: bool
+) -> None:
+    """Print the table of seconds and the tables of ratios. Steps that leave layers out (not ``all_whole``) have no bound."""
     print("\n| seconds, median | " + " | ".join(_STAGES) + " |\n|---|" + "---|" * len(_STAGES))
     for name, runs in taken.items():
         cells = []
@@ -146,7 +148,7 @@ def report(taken: dict[str, list[Run]], rates: list[dict[str, float]], flops: di
         if over in taken and under in taken:
             cells = [ratio(taken[over], taken[under], stage) for stage in _STAGES.values()]
             print(f"| {over} / {under} | " + " | ".join(cells) + " |")
-    if "tuned" in taken and rates:
+    if "tuned" in taken and rates and all_whole:
         print(
             "\n| bound / tuned, of the same round (smallest to largest) | " + " | ".join(_OPERATIONS) + " |"
         )
@@ -207,7 +209,7 @@ def main() -> None:
     print("Operations: " + ", ".join(f"{stage} {count / 1e9:.1f} GFLOP" for stage, count in flops.items()))
     medians = {name: statistics.median(rate[name] for rate in rates) for name in rates[0]}
     print("Matrix product: " + ", ".join(f"{name} {rate:.0f} GFLOP/s" for name, rate in medians.items()))
-    report(taken, rates, flops)
+    report(taken, rates, flops, all_whole=settings.step_cache == "none")
     if options.json:
         runs = {name: [asdict(run) for run in found] for name, found in taken.items()}
         told = {"model": options.model, "size": options.size, "runs": runs, "rates": rates, "flops": flops}
