@@ -66,14 +66,14 @@ def survives(content: bytes) -> None:
         assert not any("exception" in finding.evidence for finding in examined.findings)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(sorted(CASES)), st.floats(0, 1), st.binary(max_size=80))
 def test_no_input_crashes_it(name: str, part: float, noise: bytes) -> None:
     content = rendered(CASES[name]).encode()
     survives(content[: int(len(content) * part)] + noise)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.tuples(st.sampled_from(SAID), st.integers(0, 300), st.integers(0, 300)), min_size=1, max_size=3

@@ -89,7 +89,7 @@ AXES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     axis=AXES,
     weights=st.floats(0, 900 * MIB),
@@ -125,7 +125,7 @@ def test_a_wrong_forecast_costs_runs_and_never_the_answer(
         assert axis.position(above) == truth + axis.step
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(axis=AXES, weights=st.floats(0, 500 * MIB), per_pixel=st.floats(100, 2000), off=st.floats(0.97, 1.03))
 def test_a_good_forecast_needs_at_most_three_runs(axis, weights, per_pixel, off) -> None:
     machine = Machine(weights=weights, per_pixel=per_pixel, seconds_per_megapixel=0.01)

@@ -124,7 +124,7 @@ def test_without_resume_an_unfinished_study_is_mentioned_and_replaced():
     assert said == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1))
 def test_a_torn_journal_keeps_every_whole_line(share):
     cut_after(4)
@@ -142,7 +142,7 @@ def test_a_torn_journal_keeps_every_whole_line(share):
     assert "damaged" not in said[0]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_costs_its_own_trial_only(share, bit):
     cut_after(4)

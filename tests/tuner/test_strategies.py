@@ -57,7 +57,7 @@ def test_a_straight_memory_law_needs_few_runs_per_edge():
         assert len(runs) <= 4, [(trial.width, trial.outcome) for trial in runs]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     weights=st.floats(0, 900 * MIB),
     per_pixel=st.floats(20, 5000),
