@@ -1,4 +1,5 @@
-"""What holds for every test. No example of a property test has a deadline: the machine may be busy. Ctrl-C reaches the programs that they start; threads leave the cores to whoever computes.
+"""What holds for every test: Ctrl-C reaches the programs that they start, threads leave the cores to whoever computes, and
+no example of a property test has a deadline, since the machine may be busy.
 
 libgomp's waiting threads spin, which makes a picture of 0.7 s take up to 16 s as soon as another program runs
 (docs/performance.md); sdoctor keeps its workers from it, and the tests that draw in their own process need the same. libgomp
