@@ -214,7 +214,8 @@ class Lab:
     def _warm_up(self, probe: Probe, loaded: Loaded) -> TraceFold:
         beaten = probe.beaten_seconds
         patient = probe if beaten is None else replace(probe, beaten_seconds=beaten * _FIRST_RUNS_PATIENCE)
-        return self._generate(patient, 1, loaded)
+        # With a cache of steps the second one computes what the first does not.
+        return self._generate(patient, 1 if probe.settings.step_cache == "none" else 2, loaded)
 
     def _is_tight(self, peak: int | None) -> bool:
         budget = self._bench.budget
