@@ -110,3 +110,8 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def nearest_existing(path: Path) -> Path:
+    """``path`` or the closest folder above it that exists: a cache that was never used is not there yet."""
+    return next((folder for folder in (path, *path.parents) if folder.exists()), Path(path.anchor))

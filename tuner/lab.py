@@ -157,15 +157,7 @@ class Lab:
             return trial_of(probe, [fold], (), time.monotonic() - started)
         same = self._of_the_same_pipeline(probe, loaded)
         if same is not None:
-            remark = f"not run: the pipeline is the one of {same.settings.text()}, whose figures these are"
-            return replace(
-                same,
-                settings=probe.settings,
-                predicted=probe.predicted,
-                remarks=(*loaded.remarks, remark),
-                seconds=time.monotonic() - started,
-                compile_seconds=None,
-            )
+            return replace(same, seconds=time.monotonic() - started)
         compiled, compiler_peak = 0.0, None
         if probe.warm_up:
             fold = self._warm_up(probe, loaded)
@@ -196,20 +188,18 @@ class Lab:
         return trial
 
     def _of_the_same_pipeline(self, probe: Probe, loaded: Loaded) -> Trial | None:
-        """A trial that ran what this probe would run again under another name: a knob that changes nothing on this model."""
+        """The trial of a probe that another one answers: its knob changes nothing on this model. None if it has to run."""
         if probe.purpose is not Purpose.FASTEST or not loaded.setup:
             return None
-        return next(
-            (
-                replace(trial, purpose=probe.purpose)
-                for trial in self._compared
-                if trial.setup == loaded.setup
-                and trial.settings != probe.settings
-                and (trial.width, trial.height, trial.batch) == (probe.width, probe.height, probe.batch)
-                and trial.steps == probe.steps
-            ),
-            None,
-        )
+        for trial in self._compared:
+            renamed = replace(trial, purpose=probe.purpose, settings=probe.settings)
+            if trial.settings != probe.settings and trial.setup == loaded.setup and renamed.answers(probe):
+                remark = (
+                    f"not run: the pipeline is the one of {trial.settings.text()}, whose figures these are"
+                )
+                remarks = (*loaded.remarks, remark)
+                return replace(renamed, predicted=probe.predicted, remarks=remarks, compile_seconds=None)
+        return None
 
     def _warm_up(self, probe: Probe, loaded: Loaded) -> TraceFold:
         beaten = probe.beaten_seconds

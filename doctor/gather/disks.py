@@ -51,7 +51,7 @@ def read_disks(environ: Mapping[str, str], redactor: Redactor) -> Reading:
 
 
 def _disk(purpose: str, path: Path, redactor: Redactor) -> Disk:
-    existing = _nearest_existing(path.absolute())
+    existing = paths.nearest_existing(path.absolute())
     usage = shutil.disk_usage(existing)
     kind, source = _file_system(existing)
     return Disk(
@@ -62,11 +62,6 @@ def _disk(purpose: str, path: Path, redactor: Redactor) -> Disk:
         kind=kind,
         medium=medium_of(existing, kind, source) if sys.platform == "linux" else None,
     )
-
-
-def _nearest_existing(path: Path) -> Path:
-    """``path`` or the closest folder above it that exists: a cache that was never used is not there yet."""
-    return next((folder for folder in (path, *path.parents) if folder.exists()), Path(path.anchor))
 
 
 def _file_system(path: Path) -> tuple[str | None, str | None]:

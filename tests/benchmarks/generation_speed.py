@@ -126,10 +126,12 @@ def described(run: Run) -> str:
 def ratio(over: list[Run], under: list[Run], stage: Callable[[Run], float | None]) -> str:
     """Median of the ratios of runs of the same turn, with the smallest and the largest."""
     pairs = [(stage(one), stage(other)) for one, other in zip(over, under, strict=False)]
-    found = [first / second for first, second in pairs if first is not None and second is not None]
-    if not found:
-        return "-"
-    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+    return spread([first / second for first, second in pairs if first is not None and second is not None])
+
+
+def spread(found: list[float]) -> str:
+    """Median, smallest and largest."""
+    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})" if found else "-"
 
 
 def report(
@@ -164,12 +166,13 @@ def of_the_bound(
     runs: list[Run], rates: list[dict[str, float]], flops: int, stage: Callable[[Run], float | None]
 ) -> str:
     """Which share of the rate of a matrix product a stage reaches: median, smallest and largest."""
-    found = [
-        flops / (max(rate.values()) * 1e9) / seconds
-        for run, rate in zip(runs, rates, strict=False)
-        if (seconds := stage(run)) is not None
-    ]
-    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})" if found else "-"
+    return spread(
+        [
+            flops / (max(rate.values()) * 1e9) / seconds
+            for run, rate in zip(runs, rates, strict=False)
+            if (seconds := stage(run)) is not None
+        ]
+    )
 
 
 def machine() -> str:

@@ -86,7 +86,7 @@ def _candidates(target: Target, _batch: int) -> tuple[Value, ...]:
 def _read(pipe: Any) -> str:
     # Loaded only where it was asked for.
     openvino = sys.modules.get("tuner.worker.openvino")
-    if openvino is not None and openvino.computes_the_denoiser(pipe):
+    if openvino is not None and any(part.name == "denoiser" for part in openvino.installed(pipe)):
         return "openvino"
     denoiser = denoiser_of(pipe)
     if getattr(denoiser, "_compiled_call_impl", None) is not None:

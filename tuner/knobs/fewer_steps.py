@@ -16,11 +16,6 @@ _SHARES = {"off": 1.0, "three-quarters": 0.75, "half": 0.5}
 _NOTE = "_sdoctor_fewer_steps"
 
 
-def share_of_steps(value: Value) -> float:
-    """The part of the steps that is made."""
-    return _SHARES.get(str(value), 1.0)
-
-
 def steps_for(pipe: Any, steps: int) -> int:
     """How many steps a call of this pipeline makes where ``steps`` were asked for; at least one."""
     return steps_left(steps, _read(pipe))
@@ -28,7 +23,7 @@ def steps_for(pipe: Any, steps: int) -> int:
 
 def steps_left(steps: int, value: Value) -> int:
     """How many of ``steps`` are made; at least one."""
-    return max(1, round(steps * share_of_steps(value)))
+    return max(1, round(steps * _SHARES.get(str(value), 1.0)))
 
 
 def default_steps_of(pipe: Any) -> int | None:

@@ -5,7 +5,6 @@ Which caches of diffusers 0.42 are offered, and why the others are not, stands i
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from tuner.knobs.exports import Table, by_hand, lines_by, told_by
@@ -84,9 +83,9 @@ def _config(pipe: Any, value: str, denoiser: Any) -> Any:
 def _read(pipe: Any) -> str:
     unet = getattr(pipe, "unet", None)
     if unet is not None:
-        # Loaded only where it was asked for: the command line reads this file, too, and has no torch.
-        module = sys.modules.get("tuner.knobs.deep_cache")
-        cache = module.deep_cache_of(unet) if module is not None else None
+        from tuner.knobs.deep_cache import deep_cache_of
+
+        cache = deep_cache_of(unet)
         return f"deep-{cache.every}" if cache is not None else "none"
     denoiser = getattr(pipe, "transformer", None)
     if not getattr(denoiser, "is_cache_enabled", False):

@@ -27,6 +27,7 @@ from tuner.worker.compiling import compiling
 from tuner.worker.openvino_cache import (
     Converted,
     ModelCache,
+    bytes_of,
     described,
     digest_of_weights,
     forgetting,
@@ -119,7 +120,7 @@ class Compiled:
 
     def _give_up_the_oldest(self) -> None:
         """Make room before the next program needs it."""
-        weights = sum(tensor.nbytes for tensor in self.module.state_dict().values())
+        weights = bytes_of(self.module)
         while self.programs and (len(self.programs) + 1) * weights > MOST_BYTES:
             del self.programs[next(iter(self.programs))]
 
@@ -167,7 +168,7 @@ class Compiled:
         if self.cache is None:
             return fresh
         self.unkept = self.cache.why_not(self.module)
-        if not self.cache.save(key, fresh, self.module):
+        if self.unkept is not None or not self.cache.save(key, fresh, self.module):
             return fresh
         kept = self.cache.load(key)
         return fresh if kept is None else kept
@@ -265,13 +266,6 @@ def install(pipe: Any, cache: ModelCache | None = None) -> None:
 def installed(pipe: Any) -> list[Compiled]:
     """The modules that OpenVINO was asked to compute."""
     return [module.forward for _name, module in _modules(pipe) if isinstance(module.forward, Compiled)]
-
-
-def computes_the_denoiser(pipe: Any) -> bool:
-    """Whether it was asked to, however that went."""
-    return any(
-        isinstance(part.forward, Compiled) for _name, part in parts_of(denoiser_of(pipe)) if part is not None
-    )
 
 
 def remarks(pipe: Any) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from xml.etree import ElementTree
 import torch
 from torch.utils import _pytree as pytree
 
-from doctor.paths import cache_dir
+from doctor.paths import cache_dir, nearest_existing
 from doctor.sizes import gib
 from tuner.worker.openvino_library import core, openvino
 
@@ -123,7 +123,10 @@ class ModelCache:
         return kept
 
     def save(self, key: str, converted: Converted, module: torch.nn.Module) -> bool:
-        """Keep a model; whether it was. A disk that is full or read-only keeps nothing, and that is no fault."""
+        """Keep a model for which there is room (``why_not``); whether it was.
+
+        A disk that is full or read-only keeps nothing, and that is no fault.
+        """
         try:
             spec = pytree.treespec_dumps(converted.out_spec)
         except NotImplementedError:
@@ -133,9 +136,7 @@ class ModelCache:
         weights = fresh.with_suffix(".bin")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if self.why_not(module) is not None:
-                return False
-            self._make_room(_bytes_of(module))
+            self._make_room(bytes_of(module))
             openvino().save_model(converted.model, fresh, compress_to_fp16=False)
             told = {
                 "out_spec": spec,
@@ -157,7 +158,7 @@ class ModelCache:
 
     def why_not(self, module: torch.nn.Module) -> str | None:
         """Why a model of that size is not kept, as the rest of a sentence; None if there is room for it."""
-        size = _bytes_of(module)
+        size = bytes_of(module)
         if size > self.most_bytes:
             return (
                 f"{gib(size)} are more than the folder of converted models may hold ({gib(self.most_bytes)})"
@@ -191,15 +192,15 @@ def default_cache() -> ModelCache:
     return ModelCache(cache_dir() / "openvino")
 
 
-def _bytes_of(module: torch.nn.Module) -> int:
+def bytes_of(module: torch.nn.Module) -> int:
+    """Of all that a module holds, parameters and buffers."""
     return sum(tensor.nbytes for tensor in module.state_dict().values())
 
 
 def _free_bytes(folder: Path) -> int | None:
     """Of the disk that a folder is on, or would be; None if that cannot be told."""
-    for place in (folder, *folder.parents):
-        with contextlib.suppress(OSError):
-            return shutil.disk_usage(place).free
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(nearest_existing(folder)).free
     return None
 
 
